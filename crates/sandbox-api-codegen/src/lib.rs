@@ -1,0 +1,1 @@
+//! Generates the Rust client of sandbox-api from the OpenAPI document.

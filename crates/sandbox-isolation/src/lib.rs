@@ -1,0 +1,1 @@
+//! One isolated process tree on Linux: namespaces, mounts, cgroups, seccomp.

@@ -1,0 +1,1 @@
+//! Self-hosted server of the Sandbox API.

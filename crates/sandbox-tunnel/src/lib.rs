@@ -1,0 +1,1 @@
+//! SSH and SFTP client over any byte stream.

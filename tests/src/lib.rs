@@ -1,0 +1,1 @@
+//! See the test targets of this package.
