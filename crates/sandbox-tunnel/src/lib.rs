@@ -1,1 +1,48 @@
 //! SSH and SFTP client over any byte stream.
+//!
+//! [`SshClient::connect`] takes whatever carries bytes to an SSH server (a Unix socket, a TCP stream, an upgraded
+//! HTTP connection), checks the host key, authenticates and gives a handle on which any number of commands can run.
+//! The crate knows nothing of REST, of sessions or of how the stream came to be.
+//!
+//! - [`SshClient::run`] runs a command to its end and returns what it wrote, up to a limit.
+//! - [`SshClient::exec`] runs a command whose input and output are streamed.
+//! - [`SshClient::sftp`] reads and writes files.
+//!
+//! # One connection or several
+//!
+//! The channels of one SSH connection share one socket, and a channel whose output nobody reads stops the others
+//! once its buffers are full. [`SshClient::run`] always reads, so any number of runs share a connection well. Give
+//! each [`SshClient::exec`] and each [`SshClient::sftp`] that moves much data a connection of its own; then reading
+//! slowly holds back exactly the process that writes.
+//!
+//! ```no_run
+//! use sandbox_tunnel::{Auth, ExecRequest, Exit, HostKey, SshClient, SshConfig};
+//!
+//! # async fn example(host_key: sandbox_tunnel::PublicKey) -> Result<(), Box<dyn std::error::Error>> {
+//! let stream = tokio::net::TcpStream::connect("127.0.0.1:2222").await?;
+//! let config = SshConfig::new("sandbox", Auth::None, HostKey::Pinned(host_key));
+//! let client = SshClient::connect(stream, &config).await?;
+//! let output = client.run(ExecRequest::command("echo hello")).await?;
+//! assert_eq!(output.exit, Exit::Code(0));
+//! assert_eq!(output.stdout, b"hello\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod channel;
+mod client;
+mod config;
+mod error;
+mod exec;
+pub mod keys;
+mod run;
+mod sftp;
+pub mod transport;
+
+pub use client::SshClient;
+pub use config::{Auth, HostKey, Keepalive, SshConfig, Timeouts};
+pub use error::{Error, ErrorKind, Phase};
+pub use exec::{Exec, ExecEvent, ExecInput, ExecOutputStream, ExecRequest, Exit, Signal, TerminalSize};
+pub use keys::{PrivateKey, PublicKey};
+pub use run::ExecOutput;
+pub use sftp::{Create, DirEntry, FileKind, Metadata, Sftp, SftpFile};

@@ -1,0 +1,210 @@
+//! A connection to an SSH server.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use russh::{
+    Channel, Disconnect,
+    client::{self, AuthResult, Handle, Msg},
+    keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate},
+};
+use secrecy::ExposeSecret;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+
+use crate::{
+    Auth, Error, ErrorKind, Exec, ExecOutput, ExecRequest, HostKey, Phase, Sftp, SshConfig, Timeouts,
+    transport::{Backlog, WriteBehind},
+};
+
+/// An authenticated SSH connection. Clones share it; it ends when the last clone, and everything that runs on it, is
+/// dropped.
+#[derive(Clone)]
+pub struct SshClient(Arc<Connection>);
+
+struct Connection {
+    handle: Handle<Gatekeeper>,
+    timeouts: Timeouts,
+    channels_opened: AtomicU64,
+    guard: CutOnDrop,
+}
+
+/// Ends the connection's task with its owner. Without it a peer that stops in the middle of a key exchange would keep
+/// the task, and the stream, for ever.
+struct CutOnDrop(Backlog);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+impl SshClient {
+    /// Exchanges keys with the server at the other end of `stream`, checks its host key and authenticates.
+    ///
+    /// # Errors
+    ///
+    /// In the phases [`Phase::KeyExchange`] and [`Phase::Authentication`], after the times set for them at the latest.
+    pub async fn connect<S>(stream: S, config: &SshConfig) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let stream = WriteBehind::new(stream);
+        let guard = CutOnDrop(stream.backlog());
+        let gatekeeper = Gatekeeper {
+            expected: config.host_key.clone(),
+        };
+        let connecting = client::connect_stream(Arc::new(config.russh()), stream, gatekeeper);
+        let mut handle = timeout(config.timeouts.key_exchange, connecting)
+            .await
+            .map_err(|_| Error::new(Phase::KeyExchange, ErrorKind::TimedOut))?
+            .map_err(|error| Error::ssh(Phase::KeyExchange, error))?;
+        timeout(config.timeouts.authentication, authenticate(&mut handle, config))
+            .await
+            .map_err(|_| Error::new(Phase::Authentication, ErrorKind::TimedOut))??;
+        let channels_opened = AtomicU64::new(0);
+        Ok(Self(Arc::new(Connection {
+            handle,
+            timeouts: config.timeouts,
+            channels_opened,
+            guard,
+        })))
+    }
+
+    /// Runs a command to its end, reading all it writes and keeping as much as the request allows.
+    ///
+    /// Dropping the future closes the channel, upon which the sandbox agent kills the command.
+    ///
+    /// # Errors
+    ///
+    /// Where the command could not be started or its end not be learned; [`Error::never_started`] tells which. A
+    /// command that fails is no error, see [`ExecOutput::exit`].
+    pub async fn run(&self, request: ExecRequest) -> Result<ExecOutput, Error> {
+        crate::run::run(self, request).await
+    }
+
+    /// Starts a command and hands out its streams. Its standard input stays open, after the bytes of the request.
+    ///
+    /// # Errors
+    ///
+    /// Where the command could not be started.
+    pub async fn exec(&self, request: ExecRequest) -> Result<Exec, Error> {
+        crate::exec::exec(self, request).await
+    }
+
+    /// Starts an SFTP session on a channel of its own.
+    ///
+    /// # Errors
+    ///
+    /// Where the server offers no SFTP or does not answer in time.
+    pub async fn sftp(&self) -> Result<Sftp, Error> {
+        Sftp::start(self).await
+    }
+
+    /// Whether the connection has ended. `false` is no promise: a dead peer is noticed late.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.handle.is_closed()
+    }
+
+    /// How many channels were opened so far. The protocol library keeps a few KiB for each of them until the
+    /// connection ends, at one side or the other, so a connection that serves for ever wants to be replaced after
+    /// some thousands.
+    #[must_use]
+    pub fn channels_opened(&self) -> u64 {
+        self.0.channels_opened.load(Relaxed)
+    }
+
+    /// Says goodbye and ends the connection, whatever still runs on it.
+    pub async fn disconnect(self) {
+        let goodbye = self.0.handle.disconnect(Disconnect::ByApplication, "", "");
+        let _ = timeout(self.0.timeouts.channel_open, async {
+            if goodbye.await.is_ok() {
+                // The session pushes its last bytes and drops the stream, which ends the reservations.
+                self.0.guard.0.ended().await;
+            }
+        })
+        .await;
+        self.0.guard.0.cut();
+    }
+
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.0.timeouts
+    }
+
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.0.guard.0
+    }
+
+    pub(crate) async fn open_channel(&self) -> Result<Channel<Msg>, Error> {
+        self.0.channels_opened.fetch_add(1, Relaxed);
+        timeout(self.0.timeouts.channel_open, self.0.handle.channel_open_session())
+            .await
+            .map_err(|_| Error::new(Phase::ChannelOpen, ErrorKind::TimedOut))?
+            .map_err(|error| Error::ssh(Phase::ChannelOpen, error))
+    }
+}
+
+async fn authenticate(handle: &mut Handle<Gatekeeper>, config: &SshConfig) -> Result<(), Error> {
+    let user = config.user.as_str();
+    let result = match &config.auth {
+        Auth::None => handle.authenticate_none(user).await,
+        Auth::Key(key) => {
+            let hash = if key.algorithm().is_rsa() {
+                let offered = handle.best_supported_rsa_hash().await;
+                offered
+                    .map_err(|error| Error::ssh(Phase::Authentication, error))?
+                    .flatten()
+            } else {
+                None
+            };
+            handle
+                .authenticate_publickey(user, PrivateKeyWithHashAlg::new(Arc::clone(key), hash))
+                .await
+        }
+        Auth::Password(password) => handle.authenticate_password(user, password.expose_secret()).await,
+    };
+    match result {
+        Ok(AuthResult::Success) => Ok(()),
+        // The library reports a connection that ends meanwhile as a rejection, too.
+        Ok(AuthResult::Failure { .. }) if handle.is_closed() => {
+            Err(Error::new(Phase::Authentication, ErrorKind::Disconnected))
+        }
+        Ok(AuthResult::Failure { .. }) => Err(Error::new(Phase::Authentication, ErrorKind::Unauthorized)),
+        Err(error) => Err(Error::ssh(Phase::Authentication, error)),
+    }
+}
+
+/// Decides about the server's key; every other callback keeps its default, which refuses what servers may ask for.
+struct Gatekeeper {
+    expected: HostKey,
+}
+
+impl client::Handler for Gatekeeper {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(match (&self.expected, offered) {
+            (HostKey::AcceptAny, _) => true,
+            (HostKey::Pinned(expected), PublicKeyOrCertificate::PublicKey { key, .. }) => {
+                expected.key_data() == key.key_data()
+            }
+            (HostKey::Pinned(_), PublicKeyOrCertificate::Certificate(_)) => false,
+        })
+    }
+}
+
+impl fmt::Debug for SshClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshClient")
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

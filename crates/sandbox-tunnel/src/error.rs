@@ -1,0 +1,156 @@
+//! The one error type of this crate.
+
+use std::fmt;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why something over SSH failed: in which [`Phase`], of which [`ErrorKind`].
+///
+/// `Display` names the phase and the kind; the cause beneath, where there is one, is `source()`.
+#[derive(Debug, thiserror::Error)]
+#[error("{phase} failed: {kind}")]
+pub struct Error {
+    phase: Phase,
+    kind: ErrorKind,
+    #[source]
+    source: Option<Source>,
+}
+
+/// What was being done when an [`Error`] happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Exchanging versions and keys, checking the host key.
+    KeyExchange,
+    /// Proving who we are.
+    Authentication,
+    /// Opening a channel on a working connection.
+    ChannelOpen,
+    /// Setting up the environment or the terminal of a command that was not yet sent.
+    Preparation,
+    /// Asking for the command to start.
+    Start,
+    /// Exchanging input and output with a command that was started.
+    Transfer,
+    /// An SFTP request.
+    Sftp,
+}
+
+/// What went wrong, as far as a caller may want to tell cases apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The time set for the phase passed.
+    TimedOut,
+    /// The server's host key is not the pinned one.
+    HostKeyMismatch,
+    /// The server accepted none of our credentials.
+    Unauthorized,
+    /// The server said no to this request.
+    Refused,
+    /// The connection or the channel ended.
+    Disconnected,
+    /// The peer does not speak the protocol as we know it.
+    Protocol,
+    /// SFTP: there is no such file or directory.
+    NotFound,
+    /// SFTP: there is such a file already.
+    AlreadyExists,
+    /// SFTP: the user may not do that.
+    PermissionDenied,
+    /// SFTP: the server does not know this operation.
+    Unsupported,
+    /// SFTP: any other failure; the source carries the server's words.
+    Failure,
+}
+
+impl Error {
+    pub(crate) fn new(phase: Phase, kind: ErrorKind) -> Self {
+        Self {
+            phase,
+            kind,
+            source: None,
+        }
+    }
+
+    pub(crate) fn caused_by(phase: Phase, kind: ErrorKind, source: impl Into<Source>) -> Self {
+        Self {
+            phase,
+            kind,
+            source: Some(source.into()),
+        }
+    }
+
+    pub(crate) fn ssh(phase: Phase, error: russh::Error) -> Self {
+        use russh::Error as Ssh;
+        let kind = match &error {
+            Ssh::UnknownKey | Ssh::KeyChanged { .. } => ErrorKind::HostKeyMismatch,
+            Ssh::ChannelOpenFailure(_) | Ssh::RequestDenied => ErrorKind::Refused,
+            Ssh::NotAuthenticated | Ssh::NoAuthMethod | Ssh::UnsupportedAuthMethod => ErrorKind::Unauthorized,
+            Ssh::ConnectionTimeout | Ssh::KeepaliveTimeout | Ssh::InactivityTimeout | Ssh::Elapsed(_) => {
+                ErrorKind::TimedOut
+            }
+            Ssh::Disconnect | Ssh::HUP | Ssh::SendError | Ssh::RecvError | Ssh::IO(_) | Ssh::Join(_) => {
+                ErrorKind::Disconnected
+            }
+            _ => ErrorKind::Protocol,
+        };
+        Self::caused_by(phase, kind, error)
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether the command surely never started, so that sending it again (over a new connection) cannot run it twice.
+    ///
+    /// Errors of [`Phase::Sftp`] never say so: a request may have been served and its answer lost.
+    #[must_use]
+    pub fn never_started(&self) -> bool {
+        match self.phase {
+            Phase::KeyExchange | Phase::Authentication | Phase::ChannelOpen | Phase::Preparation => true,
+            Phase::Start => self.kind == ErrorKind::Refused,
+            Phase::Transfer | Phase::Sftp => false,
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeyExchange => "SSH key exchange",
+            Self::Authentication => "SSH authentication",
+            Self::ChannelOpen => "opening an SSH channel",
+            Self::Preparation => "preparing the command",
+            Self::Start => "starting the command",
+            Self::Transfer => "exchanging data with the command",
+            Self::Sftp => "SFTP request",
+        })
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "timed out",
+            Self::HostKeyMismatch => "the host key is not the expected one",
+            Self::Unauthorized => "the server did not accept the credentials",
+            Self::Refused => "refused by the server",
+            Self::Disconnected => "the connection ended",
+            Self::Protocol => "the peer violated the protocol",
+            Self::NotFound => "no such file or directory",
+            Self::AlreadyExists => "the file exists already",
+            Self::PermissionDenied => "permission denied",
+            Self::Unsupported => "not supported by the server",
+            Self::Failure => "the server reported a failure",
+        })
+    }
+}

@@ -1,0 +1,347 @@
+//! Running a command with its streams.
+
+use std::fmt;
+
+use bytes::Bytes;
+use russh::{ChannelMsg, Sig};
+
+use crate::{
+    Error, ErrorKind, Phase, SshClient,
+    channel::{self, Receiver, Sender},
+};
+
+/// Bytes handed to the session at once; a reservation is made for each piece.
+const PIECE: usize = 32 << 10;
+
+/// What a run keeps of each output unless told otherwise.
+const DEFAULT_OUTPUT_LIMIT: usize = 16 << 20;
+
+/// SSH's number for standard error among the "extended data" of a channel.
+const STDERR: u32 = 1;
+
+/// What to run, and how.
+///
+/// ```
+/// use sandbox_tunnel::ExecRequest;
+/// let request = ExecRequest::command("sort").env("LC_ALL", "C").stdin("b\na\n").stdout_limit(1 << 20);
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct ExecRequest {
+    /// `None` asks for the user's shell.
+    pub(crate) command: Option<Bytes>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) terminal: Option<(String, TerminalSize)>,
+    pub(crate) stdin: Bytes,
+    pub(crate) stdout_limit: usize,
+    pub(crate) stderr_limit: usize,
+}
+
+/// The size of a terminal in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Characters per line.
+    pub columns: u32,
+    /// Lines.
+    pub rows: u32,
+}
+
+/// A running command.
+///
+/// Dropping both halves closes the channel, upon which the sandbox agent kills the command.
+#[derive(Debug)]
+pub struct Exec {
+    /// To the command; clones share it.
+    pub input: ExecInput,
+    /// From the command.
+    pub output: ExecOutputStream,
+}
+
+/// Standard input of a command, its signals and its terminal.
+#[derive(Clone)]
+pub struct ExecInput(Sender);
+
+/// What a command writes, and how it ends.
+pub struct ExecOutputStream {
+    receiver: Receiver,
+    // The channel stays open while somebody listens, also when the input was dropped.
+    _sender: Sender,
+}
+
+/// One thing a running command did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExecEvent {
+    /// It wrote to standard output (or to its terminal).
+    Stdout(Bytes),
+    /// It wrote to standard error.
+    Stderr(Bytes),
+    /// It ended. Output may still follow from servers that report the end early; the sandbox agent sends it last.
+    Exit(Exit),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// By itself, with this exit code.
+    Code(u32),
+    /// By a signal.
+    Signal {
+        /// Without the `SIG`, as in `KILL`.
+        name: String,
+        /// The server's words about it; may be empty.
+        message: String,
+    },
+}
+
+/// A signal that SSH can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum Signal {
+    Abort,
+    Alarm,
+    Hangup,
+    Interrupt,
+    Kill,
+    Quit,
+    Terminate,
+    User1,
+    User2,
+}
+
+impl ExecRequest {
+    /// A command line for the user's shell.
+    pub fn command(command: impl Into<Bytes>) -> Self {
+        Self {
+            command: Some(command.into()),
+            ..Self::shell()
+        }
+    }
+
+    /// The user's login shell.
+    pub fn shell() -> Self {
+        Self {
+            command: None,
+            env: Vec::new(),
+            terminal: None,
+            stdin: Bytes::new(),
+            stdout_limit: DEFAULT_OUTPUT_LIMIT,
+            stderr_limit: DEFAULT_OUTPUT_LIMIT,
+        }
+    }
+
+    /// Sets an environment variable. Servers may refuse it, and then nothing is started.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Gives the command a terminal of the kind `term` (as in `xterm-256color`); both its outputs then arrive as
+    /// standard output.
+    pub fn terminal(mut self, term: impl Into<String>, size: TerminalSize) -> Self {
+        self.terminal = Some((term.into(), size));
+        self
+    }
+
+    /// Bytes that [`SshClient::run`] sends to the command's standard input, followed by its end (default none).
+    /// [`SshClient::exec`] sends nothing by itself: its caller writes to [`Exec::input`].
+    pub fn stdin(mut self, stdin: impl Into<Bytes>) -> Self {
+        self.stdin = stdin.into();
+        self
+    }
+
+    /// Bytes of standard output that [`SshClient::run`] keeps (default 16 MiB). The rest is read and dropped.
+    pub fn stdout_limit(mut self, bytes: usize) -> Self {
+        self.stdout_limit = bytes;
+        self
+    }
+
+    /// Bytes of standard error that [`SshClient::run`] keeps (default 16 MiB). The rest is read and dropped.
+    pub fn stderr_limit(mut self, bytes: usize) -> Self {
+        self.stderr_limit = bytes;
+        self
+    }
+}
+
+pub(crate) async fn exec(client: &SshClient, request: ExecRequest) -> Result<Exec, Error> {
+    let (sender, mut receiver) = channel::open(client).await?;
+    prepare(&sender, &mut receiver, &request).await?;
+    let half = sender.half(Phase::Start)?;
+    let sent = match request.command {
+        Some(command) => half.exec(true, command).await,
+        None => half.request_shell(true).await,
+    };
+    sent.map_err(|error| Error::ssh(Phase::Start, error))?;
+    sender.replies(&mut receiver, 1, Phase::Start).await?;
+    let input = ExecInput(sender.clone());
+    let output = ExecOutputStream {
+        receiver,
+        _sender: sender,
+    };
+    Ok(Exec { input, output })
+}
+
+/// Environment and terminal, awaited before the command is sent so that a refusal means that nothing started.
+async fn prepare(sender: &Sender, receiver: &mut Receiver, request: &ExecRequest) -> Result<(), Error> {
+    let half = sender.half(Phase::Preparation)?;
+    let failed = |error| Error::ssh(Phase::Preparation, error);
+    let mut replies = request.env.len();
+    for (name, value) in &request.env {
+        half.set_env(true, name, value).await.map_err(failed)?;
+    }
+    if let Some((term, size)) = &request.terminal {
+        half.request_pty(true, term, size.columns, size.rows, 0, 0, &[])
+            .await
+            .map_err(failed)?;
+        replies += 1;
+    }
+    sender.replies(receiver, replies, Phase::Preparation).await
+}
+
+impl ExecInput {
+    /// Writes to standard input; waits while the command reads more slowly than this writes.
+    ///
+    /// # Errors
+    ///
+    /// When the channel or the connection has ended.
+    pub async fn write(&self, bytes: impl Into<Bytes>) -> Result<(), Error> {
+        let mut bytes = bytes.into();
+        let half = self.0.half(Phase::Transfer)?;
+        let backlog = self.0.client().backlog();
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            let lost = |error| Error::caused_by(Phase::Transfer, ErrorKind::Disconnected, error);
+            let _reservation = backlog.reserve(piece.len()).await.map_err(lost)?;
+            half.data_bytes(piece)
+                .await
+                .map_err(|error| Error::ssh(Phase::Transfer, error))?;
+        }
+        Ok(())
+    }
+
+    /// Ends standard input.
+    ///
+    /// # Errors
+    ///
+    /// When the connection has ended.
+    pub async fn finish(&self) -> Result<(), Error> {
+        self.0
+            .half(Phase::Transfer)?
+            .eof()
+            .await
+            .map_err(|error| Error::ssh(Phase::Transfer, error))
+    }
+
+    /// Sends a signal to the command's process group.
+    ///
+    /// # Errors
+    ///
+    /// When the connection has ended. Servers do not answer, so that the signal arrived is not known.
+    pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
+        self.0
+            .half(Phase::Transfer)?
+            .signal(signal.into())
+            .await
+            .map_err(|error| Error::ssh(Phase::Transfer, error))
+    }
+
+    /// Tells the command's terminal its new size.
+    ///
+    /// # Errors
+    ///
+    /// When the connection has ended.
+    pub async fn resize(&self, size: TerminalSize) -> Result<(), Error> {
+        let half = self.0.half(Phase::Transfer)?;
+        half.window_change(size.columns, size.rows, 0, 0)
+            .await
+            .map_err(|error| Error::ssh(Phase::Transfer, error))
+    }
+}
+
+impl ExecOutputStream {
+    /// The next thing the command did; `None` when all is said.
+    ///
+    /// `None` without an [`ExecEvent::Exit`] before it means that the connection ended and how the command ended is
+    /// not known. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<ExecEvent> {
+        loop {
+            match self.receiver.next().await? {
+                ChannelMsg::Data { data } => return Some(ExecEvent::Stdout(data)),
+                ChannelMsg::ExtendedData { data, ext: STDERR } => return Some(ExecEvent::Stderr(data)),
+                ChannelMsg::ExitStatus { exit_status } => {
+                    return Some(ExecEvent::Exit(Exit::Code(exit_status)));
+                }
+                ChannelMsg::ExitSignal {
+                    signal_name,
+                    error_message,
+                    ..
+                } => {
+                    let name = name_of(&signal_name).to_owned();
+                    return Some(ExecEvent::Exit(Exit::Signal {
+                        name,
+                        message: error_message,
+                    }));
+                }
+                ChannelMsg::Close => return None,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl From<Signal> for Sig {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Abort => Self::ABRT,
+            Signal::Alarm => Self::ALRM,
+            Signal::Hangup => Self::HUP,
+            Signal::Interrupt => Self::INT,
+            Signal::Kill => Self::KILL,
+            Signal::Quit => Self::QUIT,
+            Signal::Terminate => Self::TERM,
+            Signal::User1 => Self::USR1,
+            Signal::User2 => Self::Custom("USR2".to_owned()),
+        }
+    }
+}
+
+fn name_of(signal: &Sig) -> &str {
+    match signal {
+        Sig::ABRT => "ABRT",
+        Sig::ALRM => "ALRM",
+        Sig::FPE => "FPE",
+        Sig::HUP => "HUP",
+        Sig::ILL => "ILL",
+        Sig::INT => "INT",
+        Sig::KILL => "KILL",
+        Sig::PIPE => "PIPE",
+        Sig::QUIT => "QUIT",
+        Sig::SEGV => "SEGV",
+        Sig::TERM => "TERM",
+        Sig::USR1 => "USR1",
+        Sig::Custom(name) => name,
+    }
+}
+
+impl fmt::Debug for ExecRequest {
+    // Commands, environments and inputs hold users' secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecRequest")
+            .field("terminal", &self.terminal)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ExecInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecInput").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ExecOutputStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecOutputStream").finish_non_exhaustive()
+    }
+}

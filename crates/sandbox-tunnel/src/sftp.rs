@@ -1,0 +1,382 @@
+//! Files over SFTP (protocol version 3).
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use russh_sftp::{
+    client::{Config, SftpSession, error::Error as SftpError, fs},
+    protocol::{FileAttributes, FileType, OpenFlags, StatusCode},
+};
+use tokio::{
+    io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf},
+    time::timeout,
+};
+
+use crate::{Error, ErrorKind, Phase, SshClient};
+
+/// An SFTP session: its own channel, many requests at once.
+///
+/// Paths are the server's; the sandbox agent takes relative ones from `/workspace`. They are text: names of files
+/// that are not UTF-8 cannot be expressed.
+pub struct Sftp {
+    session: SftpSession,
+    // Keeps the connection alive.
+    _client: SshClient,
+}
+
+/// An open file. Reads and writes are pipelined.
+///
+/// Call [`shutdown`](tokio::io::AsyncWriteExt::shutdown) after writing: only it reports the failures of writes that
+/// are still under way. Dropping closes the file without waiting.
+pub struct SftpFile(fs::File);
+
+/// What to do about a file of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Fail with [`ErrorKind::AlreadyExists`].
+    New,
+    /// Empty it and write over it.
+    Truncate,
+}
+
+/// What the server says about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// What kind of file it is.
+    pub kind: FileKind,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its contents last changed, to the second; `None` if the server does not say.
+    pub modified: Option<SystemTime>,
+    /// Permission bits (`0o7777` at most).
+    pub permissions: u32,
+}
+
+/// The kinds of files that matter to a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO, a socket, a device.
+    Other,
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DirEntry {
+    /// Its name, without the directory's.
+    pub name: String,
+    /// What the server says about it (about a link itself, not about what it points to).
+    pub metadata: Metadata,
+}
+
+impl Sftp {
+    pub(crate) async fn start(client: &SshClient) -> Result<Self, Error> {
+        let channel = client.open_channel().await?;
+        let refused = |error| Error::ssh(Phase::Start, error);
+        channel.request_subsystem(false, "sftp").await.map_err(refused)?;
+        let timeouts = client.timeouts();
+        let config = Config {
+            request_timeout_secs: timeouts.sftp_request.as_secs().max(1),
+            ..Config::default()
+        };
+        let session = timeout(
+            timeouts.start,
+            SftpSession::new_with_config(channel.into_stream(), config),
+        )
+        .await
+        .map_err(|_| Error::new(Phase::Start, ErrorKind::TimedOut))?
+        .map_err(|error| Error::caused_by(Phase::Start, ErrorKind::Disconnected, error))?;
+        Ok(Self {
+            session,
+            _client: client.clone(),
+        })
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such file, or it may not be read.
+    pub async fn open(&self, path: &str) -> Result<SftpFile, Error> {
+        self.session.open(path).await.map(SftpFile).map_err(failed)
+    }
+
+    /// Makes a file and opens it for writing.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made, or exists and must not.
+    pub async fn create(&self, path: &str, create: Create) -> Result<SftpFile, Error> {
+        let flags = OpenFlags::WRITE
+            | OpenFlags::CREATE
+            | match create {
+                Create::New => OpenFlags::EXCLUDE,
+                Create::Truncate => OpenFlags::TRUNCATE,
+            };
+        match self.session.open_with_flags(path, flags).await {
+            Ok(file) => Ok(SftpFile(file)),
+            // Version 3 of the protocol has no code for "exists already".
+            Err(error) if create == Create::New && self.session.symlink_metadata(path).await.is_ok() => {
+                Err(Error::caused_by(Phase::Sftp, ErrorKind::AlreadyExists, error))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// What a path, followed through links, leads to.
+    ///
+    /// # Errors
+    ///
+    /// Where it leads nowhere.
+    pub async fn metadata(&self, path: &str) -> Result<Metadata, Error> {
+        self.session
+            .metadata(path)
+            .await
+            .map(Metadata::from)
+            .map_err(failed)
+    }
+
+    /// What a path itself is, which may be a link.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such file.
+    pub async fn symlink_metadata(&self, path: &str) -> Result<Metadata, Error> {
+        self.session
+            .symlink_metadata(path)
+            .await
+            .map(Metadata::from)
+            .map_err(failed)
+    }
+
+    /// The entries of a directory, without `.` and `..`, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no directory, or may not be read.
+    pub async fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>, Error> {
+        let entries = self.session.read_dir(path).await.map_err(failed)?;
+        Ok(entries
+            .map(|entry| DirEntry {
+                name: entry.file_name(),
+                metadata: entry.metadata().into(),
+            })
+            .collect())
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made, or exists.
+    pub async fn create_dir(&self, path: &str) -> Result<(), Error> {
+        self.session.create_dir(path).await.map_err(failed)
+    }
+
+    /// Makes a directory and those above it, as far as they are missing.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them cannot be made, or is no directory.
+    pub async fn create_dir_all(&self, path: &str) -> Result<(), Error> {
+        let ends = path
+            .match_indices('/')
+            .map(|(at, _)| at)
+            .filter(|at| *at > 0)
+            .chain([path.len()]);
+        let mut outcome = Ok(());
+        for end in ends {
+            let Some(parent) = path.get(..end).filter(|parent| !parent.is_empty()) else {
+                continue;
+            };
+            // Also fails where it exists, so only the outcome for the last one counts.
+            outcome = self.create_dir(parent).await;
+        }
+        match outcome {
+            Err(error) => match self.metadata(path).await {
+                Ok(Metadata {
+                    kind: FileKind::Directory,
+                    ..
+                }) => Ok(()),
+                _ => Err(error),
+            },
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Gives a file or directory a new name, which must not be taken.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
+        self.session.rename(from, to).await.map_err(failed)
+    }
+
+    /// Removes anything but a directory.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot.
+    pub async fn remove_file(&self, path: &str) -> Result<(), Error> {
+        self.session.remove_file(path).await.map_err(failed)
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot, or is not empty.
+    pub async fn remove_dir(&self, path: &str) -> Result<(), Error> {
+        self.session.remove_dir(path).await.map_err(failed)
+    }
+
+    /// Makes a symbolic link at `link` that says `target`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot.
+    pub async fn symlink(&self, target: &str, link: &str) -> Result<(), Error> {
+        // OpenSSH put the two into the opposite order of the specification, and every server followed.
+        self.session.symlink(target, link).await.map_err(failed)
+    }
+
+    /// What a symbolic link says.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none.
+    pub async fn read_link(&self, path: &str) -> Result<String, Error> {
+        self.session.read_link(path).await.map_err(failed)
+    }
+
+    /// The absolute path that a path, followed through links, leads to.
+    ///
+    /// # Errors
+    ///
+    /// Where it leads nowhere.
+    pub async fn canonicalize(&self, path: &str) -> Result<String, Error> {
+        self.session.canonicalize(path).await.map_err(failed)
+    }
+
+    /// Sets the permission bits of a file.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot.
+    pub async fn set_permissions(&self, path: &str, permissions: u32) -> Result<(), Error> {
+        let attributes = FileAttributes {
+            permissions: Some(permissions & 0o7777),
+            ..FileAttributes::empty()
+        };
+        self.session.set_metadata(path, attributes).await.map_err(failed)
+    }
+}
+
+impl SftpFile {
+    /// What the server says about the open file.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection ended.
+    pub async fn metadata(&self) -> Result<Metadata, Error> {
+        self.0.metadata().await.map(Metadata::from).map_err(failed)
+    }
+}
+
+fn failed(error: SftpError) -> Error {
+    let kind = match &error {
+        SftpError::Status(status) => match status.status_code {
+            StatusCode::NoSuchFile => ErrorKind::NotFound,
+            StatusCode::PermissionDenied => ErrorKind::PermissionDenied,
+            StatusCode::OpUnsupported => ErrorKind::Unsupported,
+            StatusCode::NoConnection | StatusCode::ConnectionLost => ErrorKind::Disconnected,
+            StatusCode::BadMessage => ErrorKind::Protocol,
+            StatusCode::Ok | StatusCode::Eof | StatusCode::Failure => ErrorKind::Failure,
+        },
+        SftpError::Timeout => ErrorKind::TimedOut,
+        SftpError::IO(_) | SftpError::UnexpectedBehavior(_) => ErrorKind::Disconnected,
+        SftpError::Limited(_) => ErrorKind::Unsupported,
+        SftpError::UnexpectedPacket => ErrorKind::Protocol,
+    };
+    Error::caused_by(Phase::Sftp, kind, error)
+}
+
+impl From<FileAttributes> for Metadata {
+    fn from(attributes: FileAttributes) -> Self {
+        let seconds = |seconds: u32| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into());
+        Self {
+            kind: match attributes.file_type() {
+                FileType::File => FileKind::File,
+                FileType::Dir => FileKind::Directory,
+                FileType::Symlink => FileKind::Symlink,
+                FileType::Other => FileKind::Other,
+            },
+            size: attributes.size.unwrap_or(0),
+            modified: attributes.mtime.map(seconds),
+            permissions: attributes.permissions.unwrap_or(0) & 0o7777,
+        }
+    }
+}
+
+impl AsyncRead for SftpFile {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SftpFile {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl AsyncSeek for SftpFile {
+    fn start_seek(mut self: Pin<&mut Self>, position: std::io::SeekFrom) -> std::io::Result<()> {
+        Pin::new(&mut self.0).start_seek(position)
+    }
+
+    fn poll_complete(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<u64>> {
+        Pin::new(&mut self.0).poll_complete(cx)
+    }
+}
+
+impl fmt::Debug for Sftp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sftp").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SftpFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SftpFile").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,271 @@
+//! A byte stream whose writes never wait.
+//!
+//! russh answers both directions of a connection from one task, which waits for its own writes. Two such peers whose
+//! socket buffers are full wait for each other for ever. [`WriteBehind`] breaks the circle: what the socket does not
+//! take at once is kept and pushed on by the next write *or read*, so the task always comes back to reading.
+//!
+//! What is kept has to be bounded by whoever produces data, before it reaches the session: a producer takes a
+//! [`Reservation`] from the [`Backlog`] for each piece it is about to hand over and waits there while too much is kept.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+    time::{Sleep, sleep},
+};
+
+/// Bytes kept for a peer that does not read, beyond which writing fails. Only control messages and data that was
+/// already granted a reservation add to it, so a peer has to try hard to get here.
+const KEPT_LIMIT: usize = 64 << 20;
+
+/// Kept and reserved bytes beyond which producers wait.
+const PRODUCE_MARK: usize = 512 << 10;
+
+/// How long a shutdown goes on pushing what is kept to a peer that does not read.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A stream that keeps what its socket does not take; see the [module](self).
+#[derive(Debug)]
+pub struct WriteBehind<S> {
+    stream: S,
+    kept: BytesMut,
+    backlog: Backlog,
+    /// Runs while shutting down with bytes kept.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// How much a [`WriteBehind`] keeps; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Backlog(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    kept: AtomicUsize,
+    reserved: AtomicUsize,
+    /// One waiter is woken at a time, and wakes the next when there is still room for it.
+    room: Notify,
+    cut: AtomicBool,
+    ended: Notify,
+    reader: Mutex<Option<Waker>>,
+}
+
+/// The right to hand a number of bytes to the session. Hold it until they are handed over.
+#[derive(Debug)]
+pub struct Reservation {
+    backlog: Backlog,
+    bytes: usize,
+}
+
+impl<S> WriteBehind<S> {
+    /// Wraps a stream.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            kept: BytesMut::new(),
+            backlog: Backlog::default(),
+            patience: None,
+        }
+    }
+
+    /// The view of this stream's backlog for those who produce data.
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.kept.len() + bytes.len() > KEPT_LIMIT {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read"));
+        }
+        self.kept.extend_from_slice(bytes);
+        self.backlog.set_kept(self.kept.len());
+        Ok(bytes.len())
+    }
+}
+
+impl<S: AsyncWrite + Unpin> WriteBehind<S> {
+    /// Hands kept bytes to the socket; ready when none are left. For a reader that does not want to read just now:
+    /// [`AsyncRead::poll_read`] does it anyway.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket, and when the connection was [cut](Backlog::cut).
+    pub fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.backlog.check()?;
+        if self.kept.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.kept.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.kept))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.kept.advance(written);
+            self.backlog.set_kept(self.kept.len());
+        }
+        // Give the memory back: backlogs are rare and can be large.
+        self.kept = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WriteBehind<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.backlog.watch(cx.waker());
+        if let Poll::Ready(Err(error)) = self.poll_push(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteBehind<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.poll_push(cx) {
+            Poll::Ready(Ok(())) => match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+                Poll::Pending => Poll::Ready(self.keep(bytes)),
+                ready => ready,
+            },
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Ready(self.keep(bytes)),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Not waiting is the point; reads go on pushing.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_push(cx) {
+            Poll::Ready(result) => result?,
+            Poll::Pending => {
+                let patience = self
+                    .patience
+                    .get_or_insert_with(|| Box::pin(sleep(SHUTDOWN_PATIENCE)));
+                ready!(patience.as_mut().poll(cx));
+                self.backlog.cut();
+            }
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S> Drop for WriteBehind<S> {
+    fn drop(&mut self) {
+        // Nobody will ever make room again.
+        self.backlog.cut();
+    }
+}
+
+impl Backlog {
+    /// Waits until little is kept, then reserves `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone.
+    pub async fn reserve(&self, bytes: usize) -> io::Result<Reservation> {
+        while !self.has_room() {
+            self.check()?;
+            self.0.room.notified().await;
+        }
+        self.check()?;
+        self.0.reserved.fetch_add(bytes, Relaxed);
+        self.wake_next();
+        Ok(Reservation {
+            backlog: self.clone(),
+            bytes,
+        })
+    }
+
+    /// Bytes the socket has not taken yet.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.0.kept.load(Relaxed)
+    }
+
+    /// Ends the connection: reads, writes and reservations fail from now on.
+    pub fn cut(&self) {
+        self.0.cut.store(true, Relaxed);
+        self.0.room.notify_one();
+        self.0.ended.notify_waiters();
+        let reader = self
+            .0
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Waits until the stream has been dropped or the connection [cut](Self::cut).
+    pub async fn ended(&self) {
+        loop {
+            let ended = self.0.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.0.cut.load(Relaxed) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if !self.0.cut.load(Relaxed) {
+            return Ok(());
+        }
+        // Pass the news on to the next who waits for room.
+        self.0.room.notify_one();
+        Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the connection was cut",
+        ))
+    }
+
+    fn watch(&self, waker: &Waker) {
+        let mut reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *reader {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.kept() + self.0.reserved.load(Relaxed) <= PRODUCE_MARK
+    }
+
+    fn set_kept(&self, bytes: usize) {
+        self.0.kept.store(bytes, Relaxed);
+        self.wake_next();
+    }
+
+    fn wake_next(&self) {
+        if self.has_room() {
+            self.0.room.notify_one();
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.backlog.0.reserved.fetch_sub(self.bytes, Relaxed);
+        self.backlog.wake_next();
+    }
+}
