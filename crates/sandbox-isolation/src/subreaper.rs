@@ -1,0 +1,262 @@
+//! The kill scope where there is no cgroup: a process that inherits every orphan of what it started.
+//!
+//! The supervisor is dumb on purpose. It starts the process, reports its end, reaps until nothing is left and exits.
+//! Killing is done from PID 1, which no process of the sandbox can stop: it looks for the supervisor's descendants.
+//! A process can leave its parent, its group and its session, but not its subreaper.
+
+use std::fs;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use crate::process::ExitStatus;
+use crate::sys;
+
+/// What a supervisor sends: first the process id it started (or a negative error number), later how that ended.
+const START_LENGTH: usize = 4;
+const END_LENGTH: usize = 2;
+const EXITED: u8 = 0;
+const SIGNALLED: u8 = 1;
+
+/// PID 1's end of a supervisor.
+pub(crate) struct Supervisor {
+    control: OwnedFd,
+    reported: bool,
+}
+
+impl Supervisor {
+    /// Waits for the first message: the id of the supervised process.
+    pub(crate) fn started(control: OwnedFd) -> io::Result<(Self, Pid)> {
+        let mut message = [0; START_LENGTH];
+        let (length, _) =
+            rustix::io::retry_on_intr(|| rustix::net::recv(&control, &mut message, RecvFlags::empty()))?;
+        if length != START_LENGTH {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let number = i32::from_le_bytes(message);
+        match Pid::from_raw(number) {
+            Some(pid) if number > 0 => Ok((
+                Self {
+                    control,
+                    reported: false,
+                },
+                pid,
+            )),
+            _ => Err(io::Error::from_raw_os_error(number.saturating_neg())),
+        }
+    }
+
+    /// How the supervised process ended, once. Until this returns it the process is kept as a zombie, so that its id
+    /// cannot be another's.
+    pub(crate) fn take_report(&mut self) -> Option<ExitStatus> {
+        if self.reported {
+            return None;
+        }
+        let mut message = [0; END_LENGTH];
+        let (length, _) = rustix::net::recv(&self.control, &mut message, RecvFlags::DONTWAIT).ok()?;
+        if length != END_LENGTH {
+            return None;
+        }
+        self.reported = true;
+        let _ = rustix::net::send(&self.control, &[0], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        let [kind, number] = message;
+        Some(if kind == EXITED {
+            ExitStatus::Code(number)
+        } else {
+            ExitStatus::Signal(number.into())
+        })
+    }
+
+    pub(crate) fn has_reported(&self) -> bool {
+        self.reported
+    }
+}
+
+/// The supervisor itself, in a process just forked: starts `main` in a child of its own.
+///
+/// # Safety
+///
+/// The caller is the child of a fork and owns nothing; `main` is async-signal-safe.
+#[allow(unsafe_code)]
+pub(crate) unsafe fn supervise(control: BorrowedFd<'_>, parent: Pid, main: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: what the caller vouches for.
+    let outcome = unsafe { start(control, main) }.and_then(|main| reap_until_empty(control, parent, main));
+    i32::from(outcome.is_err())
+}
+
+/// # Safety
+///
+/// As [`supervise`].
+#[allow(unsafe_code)]
+unsafe fn start(control: BorrowedFd<'_>, main: impl FnOnce() -> i32) -> Result<Pid, Errno> {
+    let report = |number: i32| rustix::net::send(control, &number.to_le_bytes(), SendFlags::NOSIGNAL);
+    // Out of the session of PID 1, and therefore not reached by signals to anybody's process group.
+    rustix::process::setsid()?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    // SAFETY: `main` is async-signal-safe.
+    let main = match unsafe { sys::fork(main) } {
+        Ok(main) => main,
+        Err(error) => {
+            report(-error.raw_os_error())?;
+            return Err(error);
+        }
+    };
+    // The process's pipes must close when it closes them, so nobody else may hold them.
+    // SAFETY: nothing is owned here.
+    unsafe { sys::close_all_but(control)? };
+    report(main.as_raw_nonzero().get())?;
+    Ok(main)
+}
+
+fn reap_until_empty(control: BorrowedFd<'_>, parent: Pid, main: Pid) -> Result<(), Errno> {
+    loop {
+        let child = match sys::next_dead_child() {
+            Ok(child) => child,
+            Err(Errno::INTR) => continue,
+            Err(Errno::CHILD) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if child.pid == main {
+            let kind = if child.code == libc::CLD_EXITED {
+                EXITED
+            } else {
+                SIGNALLED
+            };
+            rustix::net::send(control, &[kind, child.status as u8], SendFlags::NOSIGNAL)?;
+            rustix::process::kill_process(parent, Signal::CHILD)?;
+            let mut acknowledged = [0];
+            rustix::io::retry_on_intr(|| rustix::net::recv(control, &mut acknowledged, RecvFlags::empty()))?;
+        }
+        rustix::process::waitpid(Some(child.pid), WaitOptions::empty())?;
+    }
+}
+
+/// How many times the descendants are looked for and killed before the world is stopped for it.
+const ROUNDS: usize = 20;
+
+/// Kills every descendant of `supervisor`, but not itself.
+///
+/// `world` says whether every process this process may signal belongs to the sandbox, so that all of them may be
+/// stopped for a moment if the descendants fork faster than they are found.
+pub(crate) fn kill_below(supervisor: Pid, world: bool) -> io::Result<()> {
+    for _ in 0..ROUNDS {
+        // One empty look may have missed a child of a process that has just ended; two in a row do not.
+        if kill_round(supervisor)? == 0 && kill_round(supervisor)? == 0 {
+            return Ok(());
+        }
+        std::thread::yield_now();
+    }
+    if world {
+        sys::kill_everything_else(Signal::STOP)?;
+    }
+    let killed = kill_until_none(supervisor);
+    if world {
+        // Processes the user had stopped run again too: better than a scope that cannot be killed.
+        sys::kill_everything_else(Signal::CONT)?;
+    }
+    killed
+}
+
+fn kill_until_none(supervisor: Pid) -> io::Result<()> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    let deadline = Instant::now() + LIMIT;
+    while kill_round(supervisor)? > 0 {
+        if Instant::now() > deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Kills the descendants there are, and returns how many were found alive.
+fn kill_round(supervisor: Pid) -> io::Result<usize> {
+    let processes = living_processes()?;
+    let mut below = vec![supervisor];
+    let mut next = 0;
+    while let Some(&parent) = below.get(next) {
+        below.extend(
+            processes
+                .iter()
+                .filter(|process| process.parent == parent)
+                .map(|process| process.pid),
+        );
+        next += 1;
+    }
+    for pid in below.iter().skip(1) {
+        let _ = rustix::process::kill_process(*pid, Signal::KILL);
+    }
+    Ok(below.len() - 1)
+}
+
+struct Living {
+    pid: Pid,
+    parent: Pid,
+}
+
+fn living_processes() -> io::Result<Vec<Living>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name
+            .to_str()
+            .and_then(|name| name.parse().ok())
+            .and_then(Pid::from_raw)
+        else {
+            continue;
+        };
+        // A process may have ended since it was listed.
+        let Ok(stat) = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())) else {
+            continue;
+        };
+        if let Some(parent) = parent_if_alive(&stat) {
+            found.push(Living { pid, parent });
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the parent out of a `stat` file, unless the process is a zombie.
+fn parent_if_alive(stat: &[u8]) -> Option<Pid> {
+    // The name is in parentheses and may hold anything, parentheses and spaces included.
+    let end_of_name = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end_of_name + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = Pid::from_raw(fields.next()?.parse().ok()?)?;
+    (!matches!(state, "Z" | "X")).then_some(parent)
+}
+
+/// A pair of sockets that keeps message boundaries.
+pub(crate) fn control_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    Ok(socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_parent_past_a_hostile_name() {
+        let stat = b"12 (a) Z 1 (b) S 77 12 12 0";
+        assert_eq!(parent_if_alive(stat), Pid::from_raw(77));
+    }
+
+    #[test]
+    fn ignores_zombies_and_nonsense() {
+        assert!(parent_if_alive(b"12 (a) Z 77 12").is_none());
+        assert!(parent_if_alive(b"12 (a").is_none());
+        assert!(parent_if_alive(b"12 (a) S x").is_none());
+        assert!(parent_if_alive(b"").is_none());
+    }
+}

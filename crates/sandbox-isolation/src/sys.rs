@@ -1,0 +1,200 @@
+//! The system calls that no crate wraps safely: the only `unsafe` of the workspace.
+//!
+//! Each function is a thin, safe (or precisely conditioned) wrapper; none holds policy.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int, c_long};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+fn check(result: c_long) -> Result<c_long, Errno> {
+    if result < 0 {
+        // SAFETY: `__errno_location` returns a valid pointer to this thread's errno.
+        return Err(Errno::from_raw_os_error(unsafe { *libc::__errno_location() }));
+    }
+    Ok(result)
+}
+
+/// Runs `child` in a child process, without libc's fork handlers, and exits with what it returns.
+///
+/// Every signal is blocked in the child, so that no handler of the parent runs there.
+///
+/// # Safety
+///
+/// Unless the calling process has a single thread, `child` may only do what is async-signal-safe: no allocation and
+/// no locks, only system calls.
+pub(crate) unsafe fn fork(child: impl FnOnce() -> i32) -> Result<Pid, Errno> {
+    let _mask = block_signals();
+    // SAFETY: without CLONE_VM the child has its own copy of the address space, as after fork(2); all pointer
+    // arguments are null and unused with these flags.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD as c_long, 0, 0, 0, 0) })?;
+    match Pid::from_raw(pid as i32) {
+        Some(pid) => Ok(pid),
+        None => exit_now(child()),
+    }
+}
+
+/// A NULL-terminated array of C strings, as `execve` takes them.
+pub(crate) struct CStrings<'a> {
+    pointers: Vec<*const c_char>,
+    strings: std::marker::PhantomData<&'a CStr>,
+}
+
+impl<'a> CStrings<'a> {
+    pub(crate) fn new(strings: impl IntoIterator<Item = &'a CStr>) -> Self {
+        let pointers = strings
+            .into_iter()
+            .map(CStr::as_ptr)
+            .chain([ptr::null()])
+            .collect();
+        Self {
+            pointers,
+            strings: std::marker::PhantomData,
+        }
+    }
+}
+
+/// `execveat(fd, "", …, AT_EMPTY_PATH)`. Returns only if it fails. Async-signal-safe.
+pub(crate) fn execute_fd(fd: BorrowedFd<'_>, arguments: &CStrings<'_>, environment: &CStrings<'_>) -> Errno {
+    // SAFETY: both arrays are NULL-terminated and hold pointers to C strings that outlive the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    check(result).err().unwrap_or(Errno::INVAL)
+}
+
+/// `execve`. Returns only if it fails. Async-signal-safe.
+pub(crate) fn execute_path(path: &CStr, arguments: &CStrings<'_>, environment: &CStrings<'_>) -> Errno {
+    // SAFETY: as in `execute_fd`; `path` is a C string.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_execve,
+            path.as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
+        )
+    };
+    check(result).err().unwrap_or(Errno::INVAL)
+}
+
+/// Ends the process at once, without running destructors or exit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// The signals a thread had blocked before.
+struct SignalMask(libc::sigset_t);
+
+/// Blocks every signal in this thread until the mask is dropped.
+fn block_signals() -> SignalMask {
+    // SAFETY: `sigset_t` is plain data that `sigfillset` and `pthread_sigmask` initialise.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        SignalMask(before)
+    }
+}
+
+impl Drop for SignalMask {
+    fn drop(&mut self) {
+        // SAFETY: the mask was filled in by `pthread_sigmask`.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+}
+
+/// Gives every signal its default action and blocks none. Async-signal-safe.
+pub(crate) fn reset_signals() {
+    const HIGHEST_SIGNAL: c_int = 64;
+    for signal in 1..=HIGHEST_SIGNAL {
+        // SIGKILL, SIGSTOP and the two signals libc keeps for itself are refused, and are at their default anyway.
+        // SAFETY: SIG_DFL installs no code.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: `sigset_t` is plain data that `sigemptyset` initialises.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
+    }
+}
+
+/// Marks every file descriptor from `first` on close-on-exec. Async-signal-safe.
+pub(crate) fn close_on_exec_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: changes flags of file descriptors only.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })
+        .map(drop)
+}
+
+/// Closes every file descriptor from 3 on but `kept`. Async-signal-safe.
+///
+/// # Safety
+///
+/// Nothing in the process may use or drop an owned file descriptor afterwards.
+pub(crate) unsafe fn close_all_but(kept: BorrowedFd<'_>) -> Result<(), Errno> {
+    const FIRST: u32 = 3;
+    let kept = kept.as_raw_fd().unsigned_abs();
+    if kept > FIRST {
+        // SAFETY: the caller vouches that nobody uses them any more.
+        check(unsafe { libc::syscall(libc::SYS_close_range, FIRST, kept - 1, 0) })?;
+    }
+    // SAFETY: as above.
+    check(unsafe { libc::syscall(libc::SYS_close_range, kept.max(FIRST - 1) + 1, u32::MAX, 0) }).map(drop)
+}
+
+/// A child that has ended but was not reaped.
+pub(crate) struct DeadChild {
+    pub(crate) pid: Pid,
+    /// `CLD_EXITED`, `CLD_KILLED` or `CLD_DUMPED`.
+    pub(crate) code: i32,
+    /// The exit code or the signal.
+    pub(crate) status: i32,
+}
+
+/// Waits until any child has ended and leaves it unreaped. Async-signal-safe.
+pub(crate) fn next_dead_child() -> Result<DeadChild, Errno> {
+    // SAFETY: `siginfo_t` is plain data; `waitid` fills it in, and for a child that has ended `si_pid` and
+    // `si_status` are the valid members.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        check(libc::waitid(libc::P_ALL, 0, &mut info, libc::WEXITED | libc::WNOWAIT).into())?;
+        let pid = Pid::from_raw(info.si_pid()).ok_or(Errno::CHILD)?;
+        Ok(DeadChild {
+            pid,
+            code: info.si_code,
+            status: info.si_status(),
+        })
+    }
+}
+
+/// Opens `/proc/self/exe` for executing it again.
+pub(crate) fn own_executable() -> io::Result<OwnedFd> {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    Ok(rustix::fs::open(
+        "/proc/self/exe",
+        flags,
+        rustix::fs::Mode::empty(),
+    )?)
+}
+
+/// Sends a signal to every process this one may signal, except itself and PID 1.
+pub(crate) fn kill_everything_else(signal: rustix::process::Signal) -> Result<(), Errno> {
+    // SAFETY: sends a signal only.
+    match check(unsafe { libc::kill(-1, signal.as_raw()) }.into()) {
+        Err(Errno::SRCH) => Ok(()),
+        result => result.map(drop),
+    }
+}
