@@ -1,0 +1,74 @@
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use sandbox_server::{Lifetime, Limits, Server, ServerConfig, Tokens};
+use sandbox_sessions::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::arguments::Serve;
+use crate::interrupt::Interrupts;
+use crate::output;
+
+/// Hosts the API until a signal says to stop. Sessions live on, and the next server finds them.
+pub(crate) async fn run(serve: Serve) -> anyhow::Result<ExitCode> {
+    let mut interrupts = Interrupts::listen()?;
+    let (tokens, generated) = tokens(&serve)?;
+    if !serve.listen.ip().is_loopback() {
+        output::message("listening beyond loopback in plain HTTP: put a TLS proxy in front");
+    }
+    let server = Server::start(config(&serve, tokens)?).await.context("cannot start the server")?;
+    announce(server.url(), generated.as_ref())?;
+    interrupts.next().await;
+    server.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The tokens accepted, and the one that was made here and must be told.
+fn tokens(serve: &Serve) -> anyhow::Result<(Tokens, Option<SecretString>)> {
+    match &serve.token_file {
+        Some(path) => Ok((Tokens::from_file(path)?, None)),
+        None => {
+            let token = Tokens::generate();
+            Ok((token.tokens(), Some(token.secret().clone())))
+        }
+    }
+}
+
+fn config(serve: &Serve, tokens: Tokens) -> anyhow::Result<ServerConfig> {
+    let state_dir = match &serve.state_dir {
+        Some(directory) => directory.clone(),
+        None => ServerConfig::default_state_dir().context("no --state-dir, and HOME is not set")?,
+    };
+    Ok(ServerConfig::new(tokens, state_dir)
+        .listen(serve.listen)
+        .lifetime(Lifetime::Persistent)
+        .image_aliases(serve.image_alias.iter().cloned())
+        .limits(limits(serve)?))
+}
+
+fn limits(serve: &Serve) -> anyhow::Result<Limits> {
+    let mut limits = Limits::default();
+    if let Some(mebibytes) = serve.memory {
+        limits.memory_bytes = mebibytes.saturating_mul(1 << 20);
+    }
+    if let Some(mebibytes) = serve.disk {
+        limits.disk_bytes = mebibytes.saturating_mul(1 << 20);
+    }
+    if let Some(pids) = serve.pids {
+        limits.pids = pids;
+    }
+    if let Some(cpus) = serve.cpus {
+        if !(0.01..=1024.0).contains(&cpus) {
+            bail!("--cpus {cpus} is outside 0.01 to 1024");
+        }
+        limits.cpu_millis = (cpus * 1000.0).round() as u32;
+    }
+    Ok(limits)
+}
+
+/// Two lines for `eval`: the only place where a token is ever printed.
+fn announce(url: &str, token: Option<&SecretString>) -> anyhow::Result<()> {
+    let token = token.map(|token| format!("\nexport {API_TOKEN_VARIABLE}={}", token.expose_secret()));
+    output::line(&format!("export {API_URL_VARIABLE}={url}{}", token.unwrap_or_default()))?;
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The command as people use it: real processes, real sessions, and nothing left behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod examples;
+mod leftovers;
+mod run;
+mod serve;
+mod support;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    if let Some(reason) = support::cannot_make_sandboxes() {
+        println!("skipped: {reason}");
+        return ExitCode::SUCCESS;
+    }
+    // Looking for what a command left behind means looking at the whole machine: one at a time.
+    arguments.test_threads = Some(1);
+    let trials = [run::trials(), serve::trials(), examples::trials()];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}

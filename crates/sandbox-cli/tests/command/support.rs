@@ -1,0 +1,186 @@
+//! Starting the command and waiting for what it does.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Long enough for any machine; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the kernel says about it, not our own programs: where this answers None, they must work.
+pub(crate) fn cannot_make_sandboxes() -> Option<String> {
+    let output = Command::new("unshare").args(["--user", "true"]).output().expect("unshare is installed");
+    let refusal = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    (!output.status.success()).then(|| format!("this host allows no user namespaces: {refusal}"))
+}
+
+/// A place of its own for what a command keeps, and commands that know no other.
+pub(crate) struct Place {
+    pub(crate) directory: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().expect("a directory") }
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.program(Path::new(env!("CARGO_BIN_EXE_sandbox")), arguments)
+    }
+
+    /// Any program, in an environment that names no API.
+    pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null());
+        for name in ["SANDBOX_API_URL", "SANDBOX_API_TOKEN", "RUST_LOG", "RUST_BACKTRACE"] {
+            command.env_remove(name);
+        }
+        for name in ["HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"] {
+            command.env(name, self.directory.path());
+        }
+        command
+    }
+
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the command starts")
+    }
+
+    pub(crate) fn output_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        child.wait_with_output().expect("it ends")
+    }
+
+    /// Everything below the place's directory.
+    pub(crate) fn files(&self) -> Vec<String> {
+        fn walk(directory: &Path, found: &mut Vec<String>) {
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                found.push(entry.path().display().to_string());
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    walk(&entry.path(), found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.directory.path(), &mut found);
+        found
+    }
+}
+
+/// A running `sandbox serve`, ended with the test.
+pub(crate) struct Serve {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) token: String,
+}
+
+impl Serve {
+    pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
+        Self::announced(place, arguments, &["SANDBOX_API_URL", "SANDBOX_API_TOKEN"])
+    }
+
+    /// With the tokens of a file, which it does not print.
+    pub(crate) fn start_with_tokens(place: &Place, file: &Path) -> Self {
+        Self::announced(place, &["--token-file", file.to_str().expect("a plain path")], &["SANDBOX_API_URL"])
+    }
+
+    fn announced(place: &Place, arguments: &[&str], variables: &[&str]) -> Self {
+        let state = place.directory.path().join("state");
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--state-dir", state.to_str().expect("a plain path")];
+        let mut child = place
+            .command(&[&fixed, arguments].concat())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut values = variables.iter().map(|name| {
+            let line = lines.next().expect("a line").expect("it is read");
+            line.strip_prefix(&format!("export {name}=")).expect(&line).to_owned()
+        });
+        let url = values.next().expect("an address");
+        let token = values.next().unwrap_or_default();
+        Self { child, url, token }
+    }
+
+    /// Points a command at this server.
+    pub(crate) fn reached_by(&self, mut command: Command) -> Command {
+        command.env("SANDBOX_API_URL", &self.url).env("SANDBOX_API_TOKEN", &self.token);
+        command
+    }
+
+    pub(crate) fn output(&self, place: &Place, arguments: &[&str]) -> Output {
+        self.reached_by(place.command(arguments)).output().expect("the command starts")
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Ends it as an operator would, and waits.
+    pub(crate) fn stop(mut self) {
+        send(&self.child, Signal::TERM);
+        let status = wait(&mut self.child);
+        assert!(status.success(), "serve ended with {status}");
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it is signalled");
+}
+
+pub(crate) fn wait(child: &mut Child) -> std::process::ExitStatus {
+    let mut status = None;
+    eventually("the command ends", || {
+        status = child.try_wait().expect("it is waited for");
+        status.is_some()
+    });
+    status.expect("it ended")
+}
+
+/// Waits until it holds, and fails when it does not for very long.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Asserts what a command printed and how it ended, with all of it in the message.
+#[track_caller]
+pub(crate) fn assert_output(output: &Output, code: i32, expected: &str) {
+    assert!(
+        output.status.code() == Some(code) && stdout(output) == expected,
+        "expected {code} and {expected:?}, got {:?}, {:?} and {:?}",
+        output.status,
+        stdout(output),
+        stderr(output),
+    );
+}
