@@ -24,7 +24,10 @@ pub(crate) fn register(document: &OpenAPI, settings: &mut GenerationSettings) ->
         let bounded = match &schema.schema_kind {
             SchemaKind::Type(Type::Integer(integer)) => bounded_integer(&at, schema, integer)?,
             SchemaKind::Type(Type::String(string)) => bounded_string(&at, string)?,
-            _ => None,
+            other => {
+                refuse_other_bounds(&at, other)?;
+                None
+            }
         };
         types.extend(bounded);
     }
@@ -101,6 +104,26 @@ fn bounded_string(at: &str, string: &StringType) -> Result<Option<(String, Schem
         format!("BoundedString<{min}, {max}>"),
         schema_object(at, bounds)?,
     )))
+}
+
+/// The remaining kinds have no bounded types. The generator ignores their bounds.
+fn refuse_other_bounds(at: &str, kind: &SchemaKind) -> Result<(), Error> {
+    let what = match kind {
+        SchemaKind::Type(Type::Number(number)) if number.minimum.is_some() || number.maximum.is_some() => {
+            "a number with bounds"
+        }
+        SchemaKind::Type(Type::Array(array)) if array.min_items.is_some() || array.max_items.is_some() => {
+            "an array with bounds"
+        }
+        SchemaKind::Type(Type::Object(object))
+            if object.min_properties.is_some() || object.max_properties.is_some() =>
+        {
+            "an object with bounds"
+        }
+        SchemaKind::Any(_) => "a schema without a type",
+        _ => return Ok(()),
+    };
+    Err(Error::unsupported(at, what))
 }
 
 /// The schema as the generator compares it with the document's: without descriptions, defaults and examples.

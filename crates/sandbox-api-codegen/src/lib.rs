@@ -5,14 +5,15 @@
 //! writes them, `cargo xtask codegen --check` compares them, and with its feature `build-time-codegen` the crate
 //! `sandbox-api` makes them anew each time it is built. All three call [`generate`].
 //!
-//! [progenitor] does the work; around it, in this order:
+//! [progenitor](https://github.com/oxidecomputer/progenitor) does the work; around it, in this order:
 //!
 //! 1. the document is lowered to what progenitor makes a good client from;
 //! 2. bounds of integers and strings become the types of `sandbox_api::bounded`;
 //! 3. enumerations in answers become the open ones of `sandbox_api::open`;
 //! 4. the syntax tree is tidied and printed.
 //!
-//! What the document says and the generated code would silently ignore is an error.
+//! Bounds and shapes that the generated code would silently ignore are errors, so that a change to the document either
+//! arrives in the code or is noticed.
 
 mod bounds;
 mod error;

@@ -1,10 +1,7 @@
 //! Bringing answers into the shape that the generated code expects.
 
 use http_body_util::Limited;
-use reqwest::{
-    Body, Response, StatusCode,
-    header::{CONTENT_LENGTH, HeaderMap},
-};
+use reqwest::{Body, Response, StatusCode, header::CONTENT_LENGTH};
 use serde_json::{Map, Value};
 
 use crate::types;
@@ -36,7 +33,8 @@ pub(super) async fn with_error_body(mut response: Response) -> Response {
     // A struct of strings always has a JSON form; an empty body would be reported as one that cannot be read.
     let body = serde_json::to_vec(&error).unwrap_or_default();
     let mut response: http::Response<Body> = response.into();
-    remove_framing(response.headers_mut());
+    // It was the length of the body that is replaced. All other headers, such as `Retry-After`, stay.
+    response.headers_mut().remove(CONTENT_LENGTH);
     response.map(|_| Body::from(body)).into()
 }
 
@@ -47,9 +45,9 @@ pub(super) async fn with_error_body(mut response: Response) -> Response {
 async fn beginning_of_body(response: &mut Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_ERROR_BYTES - body.len();
-        body.extend(chunk.into_iter().take(room));
-        if body.len() == MAX_ERROR_BYTES {
+        body.extend_from_slice(&chunk);
+        if body.len() >= MAX_ERROR_BYTES {
+            body.truncate(MAX_ERROR_BYTES);
             break;
         }
     }
@@ -87,11 +85,6 @@ fn foreign_error(status: StatusCode, body: &[u8]) -> types::Error {
         timestamp: None,
         request_id: None,
     }
-}
-
-/// Removes what described the body that is replaced. All else, such as `Retry-After`, stays.
-fn remove_framing(headers: &mut HeaderMap) {
-    headers.remove(CONTENT_LENGTH);
 }
 
 #[cfg(test)]
