@@ -1,1 +1,87 @@
-//! Client SDK for sandbox sessions.
+//! Client SDK for sandbox sessions: short-lived isolated machines in which somebody else's code runs.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use sandbox_sessions::SessionsClient;
+//!
+//! # async fn example() -> Result<(), sandbox_sessions::Error> {
+//! let client = SessionsClient::from_env()?;
+//! let session = client.create_session().ttl(Duration::from_secs(600)).await?;
+//! let result = session.run_code("print(6 * 7)").timeout(Duration::from_secs(30)).await?;
+//! assert_eq!(result.stdout(), "42\n");
+//! session.delete().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`SessionsClient`] is the way in. Its methods return requests: what is required is passed when they are made, what
+//! is optional is chained, and awaiting a request checks its values and sends it. A value outside its bounds fails
+//! before anything is sent. Everything that can fail does so with the one type [`Error`].
+//!
+//! Sessions end when they are deleted or when their time to live has passed, and not when a handle is dropped: delete
+//! what is no longer needed, and choose a time to live that suits the purpose, for the time when deleting fails.
+//!
+//! The client needs a Tokio runtime with time and I/O enabled. The proxies that the environment names
+//! (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) are honoured. Redirects are not followed, so that a token never goes to a
+//! host it was not meant for.
+//!
+//! Each request is traced in a [`tracing`] span named `request`, with the fields `operation`, `session`, `status` and
+//! `request_id`: never with code, output, metadata or the token.
+//!
+//! # Coming from Python
+//!
+//! | Python | Rust |
+//! | --- | --- |
+//! | `SessionsClient(api_url, bearer_token)` | [`SessionsClient::new`]`(url, token)?` |
+//! | `SessionsClient(…, timeout=30, verify_ssl=True)` | [`SessionsClient::builder`]`()`, with [`timeout`], [`root_certificates_pem`], [`danger_accept_invalid_certs`] |
+//! | `SANDBOX_API_URL`, `SANDBOX_API_TOKEN` | [`SessionsClient::from_env`]`()?` |
+//! | `with SessionsClient(…) as client:`, `client.close()` | dropping the last clone closes the connections |
+//! | `create_session(ttl, image, metadata, ssh_public_key)` | [`create_session`]`().ttl(…).image(…).metadata(…).ssh_public_key(…).await?` |
+//! | `list_sessions(limit, offset)` | [`list_sessions`]`().limit(…).offset(…).await?` |
+//! | `result['sessions']`, `['total']`, `['limit']`, `['offset']` | [`SessionPage`]: `sessions()`, `total()`, `limit()`, `offset()` |
+//! | `get_session(session_id)` | [`get_session`]`(&id).await?` |
+//! | `delete_session(session_id)` | [`delete_session`]`(&id).await?`, [`Session::delete`]`().await?` |
+//! | `run_code(session_id, code, language, timeout)` | [`run_code`]`(&id, code).language(…).timeout(…).await?`, [`Session::run_code`] |
+//! | `result['status']`, `['exitCode']`, `['stdout']`, `['stderr']` | [`CommandResult`]: `status()`, `exit_code()`, `stdout()`, `stderr()` |
+//! | `session.session_id` and the other attributes | [`Session`]: `id()`, `status()`, `created_at()`, … |
+//! | `session.to_dict()` | `serde_json::to_value(&session)?` |
+//! | `repr(session)` | `Debug`; `Display` is shorter |
+//! | `SessionStatus.RUNNING`, `.value` | [`SessionStatus::Running`], `Display` |
+//! | `SandboxAPIError` and its kinds, `ValueError` | [`Error`] and its [`ErrorKind`]s |
+//!
+//! [`timeout`]: SessionsClientBuilder::timeout
+//! [`root_certificates_pem`]: SessionsClientBuilder::root_certificates_pem
+//! [`danger_accept_invalid_certs`]: SessionsClientBuilder::danger_accept_invalid_certs
+//! [`create_session`]: SessionsClient::create_session
+//! [`list_sessions`]: SessionsClient::list_sessions
+//! [`get_session`]: SessionsClient::get_session
+//! [`delete_session`]: SessionsClient::delete_session
+//! [`run_code`]: SessionsClient::run_code
+
+mod api_url;
+mod arguments;
+mod builder;
+mod client;
+mod command_result;
+mod environment;
+mod error;
+mod language;
+mod requests;
+mod send;
+mod session;
+mod session_id;
+mod session_page;
+mod token;
+
+pub use builder::SessionsClientBuilder;
+pub use client::SessionsClient;
+pub use command_result::CommandResult;
+pub use environment::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
+pub use error::{Error, ErrorKind, RateLimit};
+pub use language::Language;
+pub use requests::{CreateSession, DeleteSession, GetSession, ListSessions, RequestFuture, RunCode};
+pub use sandbox_api::open::{CommandStatus, SessionStatus};
+pub use secrecy::SecretString;
+pub use session::Session;
+pub use session_id::SessionId;
+pub use session_page::SessionPage;

@@ -1,0 +1,177 @@
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Certificate;
+use reqwest::redirect::Policy;
+use secrecy::SecretString;
+
+use crate::api_url::ApiUrl;
+use crate::token::parse_token;
+use crate::{Error, ErrorKind, SessionsClient};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_USER_AGENT: &str = concat!("sandbox-sessions/", env!("CARGO_PKG_VERSION"));
+
+/// Settings of a [`SessionsClient`], made by [`SessionsClient::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use sandbox_sessions::SessionsClient;
+///
+/// let client = SessionsClient::builder()
+///     .url("https://api.sandbox.example.com/v1")
+///     .token("your-token-here")
+///     .timeout(Duration::from_secs(10))
+///     .user_agent("grader/2.1")
+///     .build()?;
+/// # Ok::<(), sandbox_sessions::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct SessionsClientBuilder {
+    url: String,
+    token: SecretString,
+    timeout: Duration,
+    http: HttpSettings,
+    http_client: Option<reqwest::Client>,
+}
+
+/// What only a client made here can honour; a client of the caller's own brings its own.
+#[derive(Clone, Default, PartialEq)]
+struct HttpSettings {
+    user_agent: Option<String>,
+    accept_invalid_certs: bool,
+    root_certificates: Vec<Vec<u8>>,
+}
+
+impl SessionsClientBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            url: String::new(),
+            token: SecretString::default(),
+            timeout: DEFAULT_TIMEOUT,
+            http: HttpSettings::default(),
+            http_client: None,
+        }
+    }
+
+    /// The API's base URL, with the scheme `http` or `https` and including the version: operation paths are
+    /// appended to it. Required.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
+    }
+
+    /// The bearer token sent with every request. Required.
+    pub fn token(mut self, token: impl Into<SecretString>) -> Self {
+        self.token = token.into();
+        self
+    }
+
+    /// How long one HTTP request may take, from the start of connecting to the last byte of the answer. The default
+    /// is 30 s. Requests that run code may take this long on top of the code's own timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The `User-Agent` header; by default this crate's name and version.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.http.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Trusts these certificate authorities besides the system's: one or more certificates in PEM form.
+    pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.http.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Accepts any TLS certificate. Whoever sits between client and API can then read the token and everything
+    /// else: [`root_certificates_pem`](Self::root_certificates_pem) is nearly always what is wanted instead.
+    pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
+        self.http.accept_invalid_certs = accept;
+        self
+    }
+
+    /// Sends all requests with this HTTP client, for its proxies, certificates or connection pool. A timeout of its
+    /// own should exceed the longest code timeout, because the shorter of two timeouts wins.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Makes the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] for a URL or token that is missing or unusable, a timeout of zero, a certificate
+    /// or user agent that cannot be used, and for settings that an own [`http_client`](Self::http_client) would
+    /// ignore.
+    pub fn build(self) -> Result<SessionsClient, Error> {
+        let url = ApiUrl::parse("API URL", &self.url)?;
+        let token = parse_token("token", &self.token)?;
+        if self.timeout.is_zero() {
+            return Err(Error::invalid_argument("timeout", "is zero"));
+        }
+        let http = match self.http_client {
+            None => self.http.build(&url)?,
+            Some(client) if self.http == HttpSettings::default() => client,
+            Some(_) => {
+                return Err(Error::invalid_argument(
+                    "http_client",
+                    "excludes the user agent and certificate settings; make them on the HTTP client itself",
+                ));
+            }
+        };
+        Ok(SessionsClient::assemble(url, token, self.timeout, http))
+    }
+}
+
+impl HttpSettings {
+    fn build(&self, url: &ApiUrl) -> Result<reqwest::Client, Error> {
+        let mut authorities = Vec::new();
+        for pem in &self.root_certificates {
+            match Certificate::from_pem_bundle(pem) {
+                Ok(certificates) if !certificates.is_empty() => authorities.extend(certificates),
+                Ok(_) => {
+                    return Err(Error::invalid_argument(
+                        "root certificates",
+                        "hold no PEM certificate",
+                    ));
+                }
+                Err(error) => {
+                    return Err(
+                        Error::invalid_argument("root certificates", "cannot be read").with_source(error)
+                    );
+                }
+            }
+        }
+        let builder = reqwest::Client::builder()
+            .user_agent(self.user_agent.as_deref().unwrap_or(DEFAULT_USER_AGENT))
+            .tls_danger_accept_invalid_certs(self.accept_invalid_certs)
+            // A redirected POST would silently become a GET, and a token must not follow to another host.
+            .redirect(Policy::none());
+        let builder = if url.is_https() {
+            builder.tls_certs_merge(authorities)
+        } else {
+            // The system's authorities are not needed, and a bare machine that has none must still work.
+            builder.tls_certs_only(authorities)
+        };
+        builder.build().map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                "the HTTP client cannot be made with these settings",
+            )
+            .with_source(error)
+        })
+    }
+}
+
+impl fmt::Debug for SessionsClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionsClientBuilder")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox_api::hooks::{BearerToken, Hooks};
+use secrecy::SecretString;
+
+use crate::api_url::ApiUrl;
+use crate::requests::{CreateSession, DeleteSession, GetSession, ListSessions, RunCode};
+use crate::{Error, SessionId, SessionsClientBuilder};
+
+/// A client of the Sandbox API.
+///
+/// Cloning is cheap, and clones share one pool of connections. Dropping the last clone closes the connections; it
+/// ends no session. A session ends when it is deleted or when its time to live has passed, even if this process is
+/// killed.
+///
+/// Its methods return requests: optional settings are chained, and awaiting the request sends it.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use sandbox_sessions::SessionsClient;
+///
+/// # async fn example() -> Result<(), sandbox_sessions::Error> {
+/// let client = SessionsClient::from_env()?;
+/// let session = client.create_session().ttl(Duration::from_secs(600)).image("python:3.11").await?;
+/// let result = session.run_code("print(6 * 7)").timeout(Duration::from_secs(30)).await?;
+/// assert_eq!(result.stdout(), "42\n");
+/// session.delete().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionsClient(Arc<Inner>);
+
+struct Inner {
+    api: sandbox_api::Client,
+    url: ApiUrl,
+    timeout: Duration,
+}
+
+impl SessionsClient {
+    /// A client with default settings for the API at `url`, such as `https://api.sandbox.example.com/v1`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionsClientBuilder::build`].
+    pub fn new(url: impl Into<String>, token: impl Into<SecretString>) -> Result<Self, Error> {
+        Self::builder().url(url).token(token).build()
+    }
+
+    /// Settings for a client.
+    pub fn builder() -> SessionsClientBuilder {
+        SessionsClientBuilder::new()
+    }
+
+    /// A client for the API that `SANDBOX_API_URL` and `SANDBOX_API_TOKEN` name. For further settings, or for
+    /// variables that are not the process's own, see [`SessionsClientBuilder::from_env`] and
+    /// [`from_lookup`](SessionsClientBuilder::from_lookup).
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionsClientBuilder::from_env`] and [`SessionsClientBuilder::build`].
+    pub fn from_env() -> Result<Self, Error> {
+        SessionsClientBuilder::from_env()?.build()
+    }
+
+    pub(crate) fn assemble(
+        url: ApiUrl,
+        token: BearerToken,
+        timeout: Duration,
+        http: reqwest::Client,
+    ) -> Self {
+        let api = sandbox_api::Client::new_with_client(url.as_str(), http, Hooks::bearer(token));
+        Self(Arc::new(Inner { api, url, timeout }))
+    }
+
+    pub(crate) fn api(&self) -> &sandbox_api::Client {
+        &self.0.api
+    }
+
+    /// The API's base URL, without a trailing slash.
+    #[must_use]
+    pub fn api_url(&self) -> &str {
+        self.0.url.as_str()
+    }
+
+    /// How long one HTTP request may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    /// Creates a session; it is ready for use when the request returns.
+    pub fn create_session(&self) -> CreateSession {
+        CreateSession::new(self.clone())
+    }
+
+    /// One page of the caller's live sessions, the oldest first.
+    pub fn list_sessions(&self) -> ListSessions {
+        ListSessions::new(self.clone())
+    }
+
+    /// The session as it is now.
+    pub fn get_session(&self, id: &SessionId) -> GetSession {
+        GetSession::new(self.clone(), *id)
+    }
+
+    /// Ends a session with everything that runs and is stored in it.
+    pub fn delete_session(&self, id: &SessionId) -> DeleteSession {
+        DeleteSession::new(self.clone(), *id)
+    }
+
+    /// Runs code in a session and waits for its end.
+    pub fn run_code(&self, id: &SessionId, code: impl Into<String>) -> RunCode {
+        RunCode::new(self.clone(), *id, code.into())
+    }
+}
+
+impl fmt::Debug for SessionsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionsClient")
+            .field("url", &self.api_url())
+            .field("timeout", &self.timeout())
+            .finish_non_exhaustive()
+    }
+}

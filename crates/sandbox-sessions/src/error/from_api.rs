@@ -1,0 +1,169 @@
+//! From the generated client's errors to ours: one table that says what each failure means.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use chrono::Utc;
+use http_body_util::LengthLimitError;
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Response, StatusCode};
+use sandbox_api::types as wire;
+use serde_json::{Map, Value};
+
+use super::{Answer, Error, ErrorKind, RateLimit};
+use crate::send::request_id;
+
+/// How much text of an answer is kept in messages, in characters.
+const MAX_MESSAGE: usize = 1024;
+/// How much of an answer that makes no sense is kept, in characters.
+const MAX_SNIPPET: usize = 256;
+
+/// The one status whose body the generated code reads as a success. It reports failures to do so without the status;
+/// answers with other statuses never fail that way, because the hooks of `sandbox-api` give each error a sound body.
+const DECODED: StatusCode = StatusCode::OK;
+
+/// What a failure of the generated client means to callers.
+pub(crate) fn from_api_error(error: sandbox_api::Error<wire::Error>) -> Error {
+    use sandbox_api::Error as Api;
+    match error {
+        Api::CommunicationError(cause) => unreachable_api(cause, None),
+        Api::ResponseBodyError(cause) => unreachable_api(cause, Some(DECODED)),
+        Api::ErrorResponse(answer) => {
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            refused(status, &headers, answer.into_inner())
+        }
+        Api::InvalidResponsePayload(body, cause) => unreadable(&body, &cause),
+        Api::UnexpectedResponse(response) => undocumented(&response),
+        // Neither upgrades nor failing hooks are in use, and requests are checked when they are made.
+        Api::InvalidUpgrade(cause) => unreachable_api(cause, None),
+        Api::InvalidRequest(reason) | Api::Custom(reason) => {
+            Error::new(ErrorKind::InvalidArgument, "the request cannot be made").with_source(Text(reason))
+        }
+    }
+}
+
+/// No complete answer arrived.
+fn unreachable_api(cause: reqwest::Error, status: Option<StatusCode>) -> Error {
+    let (kind, message) = if has_cause::<LengthLimitError>(&cause) {
+        let limit = sandbox_api::hooks::MAX_JSON_BYTES;
+        (
+            ErrorKind::Decode,
+            format!("the answer is larger than {limit} bytes"),
+        )
+    } else if cause.is_timeout() {
+        (
+            ErrorKind::Timeout,
+            "the HTTP client's own timeout has passed".to_owned(),
+        )
+    } else if cause.is_builder() {
+        (
+            ErrorKind::InvalidArgument,
+            "the request cannot be made".to_owned(),
+        )
+    } else if cause.is_connect() {
+        (ErrorKind::Connection, "cannot connect to the API".to_owned())
+    } else if status.is_some() {
+        (
+            ErrorKind::Connection,
+            "the connection was lost during the answer".to_owned(),
+        )
+    } else {
+        (
+            ErrorKind::Connection,
+            "the connection was lost before an answer came".to_owned(),
+        )
+    };
+    // The operation and the session are said elsewhere, and the URL would only repeat them.
+    Error::new(kind, message)
+        .with_source(cause.without_url())
+        .with_answer(Answer {
+            status,
+            ..Answer::default()
+        })
+}
+
+/// The API, or something before it, answered with an error.
+fn refused(status: StatusCode, headers: &HeaderMap, body: wire::Error) -> Error {
+    let kind = match status {
+        StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+        StatusCode::NOT_FOUND if body.error == "SESSION_NOT_FOUND" => ErrorKind::SessionNotFound,
+        _ => ErrorKind::Operation,
+    };
+    let header_id = request_id(headers).map(str::to_owned);
+    Error::new(kind, printable(&body.message, MAX_MESSAGE)).with_answer(Answer {
+        status: Some(status),
+        error_code: Some(printable(&body.error, MAX_SNIPPET)),
+        details: body.details.unwrap_or_default(),
+        request_id: body
+            .request_id
+            .or(header_id)
+            .map(|id| printable(&id, MAX_SNIPPET)),
+        rate_limit: RateLimit::from_headers(headers, Utc::now()),
+    })
+}
+
+/// A success whose body is not what the contract promises.
+fn unreadable(body: &[u8], cause: &serde_json::Error) -> Error {
+    // Four bytes are the most that a character takes.
+    let beginning = body.get(..4 * MAX_SNIPPET).unwrap_or(body);
+    let snippet = printable(&String::from_utf8_lossy(beginning), MAX_SNIPPET);
+    Error::new(
+        ErrorKind::Decode,
+        "the answer is not what the API's contract promises",
+    )
+    // What JSON errors quote can be as long as the body.
+    .with_source(Text(printable(&cause.to_string(), MAX_SNIPPET)))
+    .with_answer(Answer {
+        status: Some(DECODED),
+        details: Map::from_iter([("body".to_owned(), Value::from(snippet))]),
+        ..Answer::default()
+    })
+}
+
+/// A status that the contract does not know: a redirect, or another success.
+fn undocumented(response: &Response) -> Error {
+    let (status, headers) = (response.status(), response.headers());
+    let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    let error = match location {
+        Some(location) if status.is_redirection() => {
+            let message = format!("the API's URL redirects to {location}; redirects are not followed");
+            Error::new(ErrorKind::Operation, printable(&message, MAX_MESSAGE))
+        }
+        _ if status.is_success() => Error::new(
+            ErrorKind::Decode,
+            format!("the API's contract has no answer with the status {status}"),
+        ),
+        _ => Error::new(ErrorKind::Operation, format!("unexpected status {status}")),
+    };
+    error.with_answer(Answer {
+        status: Some(status),
+        request_id: request_id(headers).map(|id| printable(id, MAX_SNIPPET)),
+        rate_limit: RateLimit::from_headers(headers, Utc::now()),
+        ..Answer::default()
+    })
+}
+
+/// At most `max` characters of `text`, safe to show on a terminal.
+fn printable(text: &str, max: usize) -> String {
+    text.chars()
+        .take(max)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn has_cause<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<T>())
+}
+
+/// A cause of which only the text is kept.
+#[derive(Debug)]
+struct Text(String);
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Text {}

@@ -1,0 +1,224 @@
+//! The one error of this crate.
+
+mod from_api;
+mod kind;
+mod rate_limit;
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use reqwest::StatusCode;
+use serde_json::{Map, Value};
+
+pub(crate) use from_api::from_api_error;
+pub use kind::ErrorKind;
+pub use rate_limit::RateLimit;
+
+/// Why an operation failed.
+///
+/// [`kind`](Error::kind) says what to do about it; the other accessors hold whatever was learned on the way.
+/// `Display` describes this layer only, and [`source`](StdError::source) carries the cause where there is one, so
+/// that reporters which walk the chain print everything once. The token is never part of either.
+///
+/// For readers of the Python SDK:
+///
+/// | Python | here |
+/// | --- | --- |
+/// | `SandboxAPIError` | [`Error`] |
+/// | `SandboxConnectionError` | [`ErrorKind::Connection`], [`ErrorKind::Timeout`] |
+/// | `UnauthorizedError` | [`ErrorKind::Unauthorized`] |
+/// | `SessionNotFoundError` | [`ErrorKind::SessionNotFound`] |
+/// | `RateLimitError` | [`ErrorKind::RateLimited`] |
+/// | `SandboxOperationError` | [`ErrorKind::Operation`], [`ErrorKind::Decode`] |
+/// | `ValueError` | [`ErrorKind::InvalidArgument`] |
+/// | `e.message` | [`Error::message`] |
+/// | `e.error_code` | [`Error::error_code`] |
+/// | `e.details` | [`Error::details`] |
+/// | `e.status_code` | [`Error::status_code`] |
+/// | `e.limit`, `e.remaining`, `e.reset` | [`Error::rate_limit`] |
+///
+/// ```no_run
+/// use sandbox_sessions::{ErrorKind, SessionId, SessionsClient};
+///
+/// # async fn example(client: SessionsClient, id: SessionId) -> Result<(), sandbox_sessions::Error> {
+/// match client.delete_session(&id).await {
+///     Err(error) if error.kind() == ErrorKind::SessionNotFound => {} // somebody was faster
+///     result => result?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
+// Boxed: an error is rare, and a small `Result` is moved about on every call.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    operation: Option<&'static str>,
+    message: String,
+    answer: Answer,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What an HTTP answer said, as far as one arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) error_code: Option<String>,
+    pub(crate) details: Map<String, Value>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) rate_limit: Option<RateLimit>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation: None,
+            message: message.into(),
+            answer: Answer::default(),
+            source: None,
+        }))
+    }
+
+    /// `reason` continues a sentence that starts with the argument's name.
+    pub(crate) fn invalid_argument(name: &str, reason: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::InvalidArgument, format!("{name} {reason}"))
+    }
+
+    pub(crate) fn with_answer(mut self, answer: Answer) -> Self {
+        self.0.answer = answer;
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn during(mut self, operation: &'static str) -> Self {
+        self.0.operation = Some(operation);
+        self
+    }
+
+    /// What went wrong, coarsely.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What went wrong, in words: the API's own where it gave any, at most 1024 characters, with control characters
+    /// replaced.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The API's code for the failure, such as `INVALID_TTL`; `HTTP_502` and the like if what answered with that
+    /// status was not the API but, for instance, a proxy before it.
+    #[must_use]
+    pub fn error_code(&self) -> Option<&str> {
+        self.0.answer.error_code.as_deref()
+    }
+
+    /// Further facts the API gave about the failure; empty when it gave none. If an answer was not in the API's
+    /// format, `body` is its beginning: at most 256 characters, with control characters replaced.
+    #[must_use]
+    pub fn details(&self) -> &Map<String, Value> {
+        &self.0.answer.details
+    }
+
+    /// The HTTP status of the answer, if one arrived.
+    #[must_use]
+    pub fn status_code(&self) -> Option<u16> {
+        self.status().map(|status| status.as_u16())
+    }
+
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        self.0.answer.status
+    }
+
+    /// The API's identifier of the request, worth quoting to whoever runs the API.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.answer.request_id.as_deref()
+    }
+
+    /// What the answer said about the rate limit. Usually present for [`ErrorKind::RateLimited`].
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<&RateLimit> {
+        self.0.answer.rate_limit.as_ref()
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything: the connection failed, time ran
+    /// out, the rate limit was hit, or the API (or a proxy before it) was unavailable.
+    ///
+    /// This says nothing about whether the failed attempt took effect. After a lost connection a session may have
+    /// been created all the same.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::RateLimited => true,
+            ErrorKind::Operation => self.0.answer.status.is_some_and(|status| {
+                matches!(
+                    status,
+                    StatusCode::REQUEST_TIMEOUT
+                        | StatusCode::BAD_GATEWAY
+                        | StatusCode::SERVICE_UNAVAILABLE
+                        | StatusCode::GATEWAY_TIMEOUT
+                )
+            }),
+            ErrorKind::Unauthorized
+            | ErrorKind::SessionNotFound
+            | ErrorKind::InvalidArgument
+            | ErrorKind::Decode => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = self.0.operation {
+            write!(f, "{operation}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        let mut separator = " (";
+        if let Some(code) = self.error_code() {
+            write!(f, "{separator}{code}")?;
+            separator = ", ";
+        }
+        if let Some(status) = self.status_code() {
+            write!(f, "{separator}HTTP {status}")?;
+            separator = ", ";
+        }
+        if let Some(id) = self.request_id() {
+            write!(f, "{separator}request {id}")?;
+            separator = ", ";
+        }
+        if separator == ", " {
+            f.write_str(")")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("operation", &self.0.operation)
+            .field("message", &self.0.message)
+            .field("answer", &self.0.answer)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}

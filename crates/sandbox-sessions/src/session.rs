@@ -1,0 +1,124 @@
+use std::fmt;
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+use sandbox_api::types as wire;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::requests::{DeleteSession, RunCode};
+use crate::{Error, SessionId, SessionStatus, SessionsClient};
+
+/// A handle to a session: its identifier, a client, and the session's state when the API last told it.
+///
+/// Dropping the handle does not end the session. It serialises to what the API says of it, with the API's names.
+#[derive(Clone)]
+pub struct Session {
+    client: SessionsClient,
+    state: wire::Session,
+}
+
+impl Session {
+    pub(crate) fn new(client: SessionsClient, state: wire::Session) -> Self {
+        Self { client, state }
+    }
+
+    /// The session's identifier.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.state.session_id.into()
+    }
+
+    /// Whether the session is running or paused.
+    #[must_use]
+    pub fn status(&self) -> &SessionStatus {
+        &self.state.status
+    }
+
+    /// When the session was created.
+    #[must_use]
+    pub fn created_at(&self) -> DateTime<Utc> {
+        self.state.created_at
+    }
+
+    /// When the session ends unless it is deleted before.
+    #[must_use]
+    pub fn expires_at(&self) -> DateTime<Utc> {
+        self.state.expires_at
+    }
+
+    /// When the session was last used, if the API says.
+    #[must_use]
+    pub fn last_activity_at(&self) -> Option<DateTime<Utc>> {
+        self.state.last_activity_at
+    }
+
+    /// What was given as metadata at the creation; empty if nothing was.
+    #[must_use]
+    pub fn metadata(&self) -> &Map<String, Value> {
+        static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.state.metadata.as_ref().unwrap_or(&EMPTY)
+    }
+
+    /// The image the session was made from, if the API says.
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
+        self.state.image.as_deref()
+    }
+
+    /// The public host key of the session's SSH server as an OpenSSH line, if the API says.
+    #[must_use]
+    pub fn ssh_host_key(&self) -> Option<&str> {
+        self.state.ssh_host_key.as_deref()
+    }
+
+    /// The client through which this handle sends its requests.
+    #[must_use]
+    pub fn client(&self) -> &SessionsClient {
+        &self.client
+    }
+
+    /// Runs code in the session and waits for its end. The handle's own state is not updated.
+    pub fn run_code(&self, code: impl Into<String>) -> RunCode {
+        self.client.run_code(&self.id(), code)
+    }
+
+    /// Asks the API for the session's present state and keeps it in this handle. A failure changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`GetSession`](crate::GetSession).
+    pub async fn refresh(&mut self) -> Result<(), Error> {
+        self.state = self.client.get_session(&self.id()).await?.state;
+        Ok(())
+    }
+
+    /// Ends the session with everything that runs and is stored in it.
+    pub fn delete(&self) -> DeleteSession {
+        self.client.delete_session(&self.id())
+    }
+}
+
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.state.serialize(serializer)
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {} ({})", self.id(), self.status())
+    }
+}
+
+/// Leaves the metadata out: it is the user's, and logs are not the place for it.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id())
+            .field("status", self.status())
+            .field("created_at", &self.created_at())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}

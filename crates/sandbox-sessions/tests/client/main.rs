@@ -1,0 +1,10 @@
+//! The client against mocks, and against servers that misbehave.
+#![cfg(test)]
+
+mod errors;
+mod faults;
+mod requests;
+mod secrets;
+mod settings;
+mod support;
+mod validation;

@@ -1,0 +1,148 @@
+//! What the tests share: a client for a mock, canned answers, and a TCP server that misbehaves on purpose.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sandbox_sessions::{SessionId, SessionsClient};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub(crate) const TOKEN: &str = "hunter2-the-secret-token";
+pub(crate) const ID: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+pub(crate) fn id() -> SessionId {
+    ID.parse().unwrap()
+}
+
+pub(crate) fn client_for(url: impl Into<String>) -> SessionsClient {
+    SessionsClient::new(url, TOKEN).unwrap()
+}
+
+pub(crate) fn session() -> Value {
+    json!({
+        "sessionId": ID,
+        "status": "running",
+        "createdAt": "2026-01-01T12:00:00.000Z",
+        "expiresAt": "2026-01-01T13:00:00.000Z",
+        "lastActivityAt": "2026-01-01T12:05:00.000Z",
+        "metadata": { "user": "alice" },
+    })
+}
+
+pub(crate) fn command_result() -> Value {
+    json!({ "status": "completed", "exitCode": 0, "stdout": "42\n", "stderr": "" })
+}
+
+/// A server that reads one request from each connection, sends the same bytes to each, and closes it.
+pub(crate) struct Scripted {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Scripted {
+    /// Answers with `answer`, byte for byte, and then closes the connection.
+    pub(crate) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+        let answer = answer.into();
+        Self::start(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                read_request(&mut stream).await;
+                let _ = stream.write_all(&answer).await;
+                let _ = stream.shutdown().await;
+            }
+        })
+        .await
+    }
+
+    /// Answers with `answer` and then says nothing more, without closing the connection.
+    pub(crate) async fn stalling_after(answer: &'static [u8]) -> Self {
+        Self::start(move |mut stream| async move {
+            read_request(&mut stream).await;
+            let _ = stream.write_all(answer).await;
+            std::future::pending::<()>().await;
+        })
+        .await
+    }
+
+    /// Answers with a body that never ends.
+    pub(crate) async fn flooding() -> Self {
+        Self::start(|mut stream| async move {
+            read_request(&mut stream).await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
+                .await;
+            while stream.write_all(&[b' '; 64 * 1024]).await.is_ok() {}
+        })
+        .await
+    }
+
+    async fn start<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream));
+            }
+        });
+        Self { address, task }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    pub(crate) fn client(&self) -> SessionsClient {
+        client_for(self.url())
+    }
+
+    pub(crate) fn impatient_client(&self) -> SessionsClient {
+        SessionsClient::builder()
+            .url(self.url())
+            .token(TOKEN)
+            .timeout(Duration::from_millis(200))
+            .build()
+            .unwrap()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads a request's head and as much body as it announces.
+async fn read_request(stream: &mut TcpStream) {
+    let mut request = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let count = stream.read(&mut chunk).await.unwrap_or(0);
+        if count == 0 {
+            return;
+        }
+        request.extend_from_slice(&chunk[..count]);
+        let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let announced = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok())
+                .unwrap_or(0);
+            if body.len() >= announced {
+                return;
+            }
+        }
+    }
+}
+
+/// An HTTP/1.1 answer with a correct length.
+pub(crate) fn answer(status: &str, content_type: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
