@@ -1,5 +1,12 @@
 //! What the generated client could not express is refused, and the error names the place.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail as tests do"
+)]
+
 use sandbox_api_codegen::{Error, generate, open_enums};
 
 /// A document with one operation, which takes `Order` and answers `Receipt`.

@@ -1,5 +1,12 @@
 //! The code says what the document says.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail as tests do"
+)]
+
 use std::collections::BTreeMap;
 
 use sandbox_api::{

@@ -1,5 +1,12 @@
 //! What the client puts on the wire, and what it makes of answers, against servers that answer anything.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail as tests do"
+)]
+
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
