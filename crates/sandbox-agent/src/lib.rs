@@ -8,12 +8,29 @@
 //! // … what the program does otherwise
 //! ```
 
+mod agent;
 mod config;
+mod connection;
+mod credentials;
+mod environment;
+mod exec;
+mod flow;
+mod forward;
+mod init;
+mod input;
+mod outlet;
+mod place;
+mod reaper;
+mod run;
+mod sftp;
+mod signal;
+mod terminal;
+mod wiring;
 
+pub use agent::Agent;
 pub use config::{AgentConfig, AgentLimits};
-
-/// The first argument that makes this program the init process of a sandbox.
-pub const INIT_ARGUMENT: &str = "__sandbox-init";
+pub use place::Place;
+pub use sandbox_isolation::INIT_ARGUMENT;
 
 /// The first argument that makes this program the SFTP server inside a sandbox.
 pub const SFTP_ARGUMENT: &str = "__sandbox-sftp";
@@ -38,5 +55,13 @@ pub const USER: &str = "sandbox";
 /// Becomes the init process or the SFTP server of a sandbox if the first argument says so, and then never returns;
 /// otherwise returns at once.
 pub fn run_if_asked() {
-    // The bodies land with the isolation's inside half.
+    let Some(argument) = std::env::args_os().nth(1) else {
+        return;
+    };
+    if argument == INIT_ARGUMENT {
+        sandbox_isolation::enter(init::run);
+    }
+    if argument == SFTP_ARGUMENT {
+        std::process::exit(sftp::run());
+    }
 }

@@ -1,0 +1,185 @@
+//! Starting one program on one channel.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::{fd::AsFd, unix::ffi::OsStrExt},
+    sync::{Arc, Weak},
+};
+
+use russh::Sig;
+use sandbox_isolation::{Process, Program, Spawn, Terminal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    SFTP_ARGUMENT,
+    agent::Agent,
+    environment::{self, Requested},
+    flow::Counted,
+    input::Input,
+    outlet::Outlet,
+    run::Run,
+    signal,
+    terminal::{self, Size, TerminalRequest},
+    wiring::{Theirs, Wiring},
+};
+
+/// What a channel asks to run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What<'a> {
+    Shell,
+    Command(&'a [u8]),
+    Sftp,
+}
+
+/// What a channel asked for before it asked to run something.
+pub(crate) struct Preparation {
+    pub(crate) requested: Requested,
+    pub(crate) terminal: Option<TerminalRequest>,
+    counted: Counted,
+}
+
+impl Preparation {
+    pub(crate) fn new(counted: Counted) -> Self {
+        Self {
+            requested: Requested::default(),
+            terminal: None,
+            counted,
+        }
+    }
+}
+
+/// A program that runs on a channel, as the session loop sees it: nothing here waits, and nothing is kept of a program
+/// whose run has ended.
+pub(crate) struct Running(Weak<Live>);
+
+/// What the session loop and a program's run share.
+pub(crate) struct Live {
+    pub(crate) input: Arc<Input>,
+    pub(crate) process: Process,
+    /// Cancelled when more standard input came than is kept.
+    pub(crate) overflow: CancellationToken,
+    terminal: Option<Arc<Terminal>>,
+}
+
+/// Starts a program and the tasks that connect it to its channel.
+///
+/// # Errors
+///
+/// Where it cannot be started.
+pub(crate) fn start(
+    agent: &Agent,
+    outlet: &Arc<Outlet>,
+    preparation: Preparation,
+    what: What<'_>,
+) -> io::Result<Running> {
+    let Preparation {
+        requested,
+        terminal,
+        counted,
+    } = preparation;
+    let (wiring, theirs) = match (what, &terminal) {
+        (What::Sftp, _) => Wiring::large_pipes()?,
+        (_, Some(terminal)) => Wiring::terminal(terminal.size)?,
+        (_, None) => Wiring::pipes()?,
+    };
+    let environment = match what {
+        // Variables of the user could only make our own program run the user's code as the user.
+        What::Sftp => environment::base(&agent.place),
+        What::Shell | What::Command(_) => requested.complete(
+            &agent.place,
+            terminal.as_ref().map(|terminal| terminal.term.as_str()),
+        ),
+    };
+    let (process, exited) = agent.reaper.spawn(&spawn(agent, what, environment, &theirs))?;
+    drop(theirs);
+    let live = Arc::new(Live {
+        input: Input::new(Arc::clone(&outlet.flow)),
+        process,
+        overflow: CancellationToken::new(),
+        terminal: wiring.control(),
+    });
+    let running = Running(Arc::downgrade(&live));
+    let (timeout, linger) = (requested.timeout, requested.linger.or(wiring.default_linger()));
+    let output = wiring.connect(Arc::clone(&live.input), Arc::clone(outlet));
+    let run = Run {
+        outlet: Arc::clone(outlet),
+        live,
+        exited,
+        timeout,
+        linger,
+        _counted: counted,
+    };
+    tokio::spawn(run.supervise(output));
+    Ok(running)
+}
+
+fn spawn<'a>(
+    agent: &'a Agent,
+    what: What<'_>,
+    env: Vec<(OsString, OsString)>,
+    theirs: &'a Theirs,
+) -> Spawn<'a> {
+    let shell = agent.place.shell();
+    let name = shell.file_name().unwrap_or(shell.as_os_str());
+    let (program, arg0, args) = match what {
+        // The dash is how a shell knows that it is a login shell.
+        What::Shell => {
+            let mut login = OsString::from("-");
+            login.push(name);
+            (Program::Path(shell), login, vec![])
+        }
+        What::Command(line) => (
+            Program::Path(shell),
+            name.to_owned(),
+            vec!["-c".into(), OsStr::from_bytes(line).to_owned()],
+        ),
+        What::Sftp => (Program::Own, "sandbox-sftp".into(), vec![SFTP_ARGUMENT.into()]),
+    };
+    Spawn {
+        program,
+        arg0,
+        args,
+        env,
+        cwd: &agent.place.workspace,
+        stdio: [theirs.stdin.as_fd(), theirs.stdout.as_fd(), theirs.stderr.as_fd()],
+        controlling_terminal: theirs.is_terminal,
+    }
+}
+
+impl Running {
+    /// Bytes for standard input.
+    pub(crate) fn input(&self, bytes: &[u8]) {
+        if let Some(live) = self.0.upgrade()
+            && live.input.push(bytes).is_err()
+        {
+            live.overflow.cancel();
+        }
+    }
+
+    /// The end of standard input.
+    pub(crate) fn finish_input(&self) {
+        if let Some(live) = self.0.upgrade() {
+            live.input.finish();
+        }
+    }
+
+    /// Signals the process group; `false` if there is none any more or no such signal.
+    pub(crate) fn signal(&self, name: &Sig) -> bool {
+        let signal = signal::requested(name);
+        self.0
+            .upgrade()
+            .zip(signal)
+            .is_some_and(|(live, signal)| live.process.signal(signal).is_ok())
+    }
+
+    /// Changes the size of the terminal; `false` if there is none.
+    pub(crate) fn resize(&self, size: Size) -> bool {
+        let Some(live) = self.0.upgrade() else {
+            return false;
+        };
+        live.terminal
+            .as_ref()
+            .is_some_and(|terminal| terminal::resize(terminal, size).is_ok())
+    }
+}

@@ -1,0 +1,137 @@
+//! Bytes a peer sent for a command's standard input and that the command has not read yet.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::Notify,
+};
+
+use crate::flow::Flow;
+
+/// Bytes of one channel beyond which it is ended.
+const LIMIT: usize = 64 << 20;
+
+/// Small messages are put together up to this, or a peer that sends single bytes would cost many times their number.
+const CHUNK: usize = 32 << 10;
+
+/// The queue between the session loop, which must never wait, and the task that writes to the command.
+pub(crate) struct Input {
+    state: Mutex<State>,
+    changed: Notify,
+    flow: Arc<Flow>,
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Bytes>,
+    last: BytesMut,
+    bytes: usize,
+    finished: bool,
+    discarded: bool,
+}
+
+/// The peer sent more than is kept.
+pub(crate) struct Overflow;
+
+impl Input {
+    pub(crate) fn new(flow: Arc<Flow>) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            flow,
+        })
+    }
+
+    /// Queues bytes, or drops them if nobody will read them.
+    pub(crate) fn push(&self, bytes: &[u8]) -> Result<(), Overflow> {
+        let mut state = self.lock();
+        if state.discarded || state.finished {
+            return Ok(());
+        }
+        if state.bytes + bytes.len() > LIMIT || !self.flow.queue(bytes.len()) {
+            return Err(Overflow);
+        }
+        state.bytes += bytes.len();
+        state.last.extend_from_slice(bytes);
+        if state.last.len() >= CHUNK {
+            let full = state.last.split().freeze();
+            state.chunks.push_back(full);
+        }
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Nothing follows.
+    pub(crate) fn finish(&self) {
+        self.lock().finished = true;
+        self.changed.notify_one();
+    }
+
+    /// Nobody reads any more.
+    pub(crate) fn discard(&self) {
+        let mut state = self.lock();
+        state.discarded = true;
+        let bytes = std::mem::take(&mut state.bytes);
+        state.chunks = VecDeque::new();
+        state.last = BytesMut::new();
+        drop(state);
+        self.flow.unqueue(bytes);
+        self.changed.notify_one();
+    }
+
+    /// Writes what comes in until it ends, or the writer does.
+    pub(crate) async fn drain(&self, writer: &mut (impl AsyncWrite + Unpin)) {
+        while let Some(chunk) = self.next().await {
+            let written = writer.write_all(&chunk).await;
+            self.written(chunk.len());
+            if written.is_err() {
+                self.discard();
+            }
+        }
+    }
+
+    async fn next(&self) -> Option<Bytes> {
+        loop {
+            {
+                let mut state = self.lock();
+                if let Some(chunk) = state.chunks.pop_front() {
+                    return Some(chunk);
+                }
+                state.chunks = VecDeque::new();
+                if !state.last.is_empty() {
+                    return Some(std::mem::take(&mut state.last).freeze());
+                }
+                if state.finished || state.discarded {
+                    return None;
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Counts only now what left the queue before: until it is written it takes memory.
+    fn written(&self, bytes: usize) {
+        let mut state = self.lock();
+        // After `discard` these bytes are no longer counted.
+        let counted = bytes.min(state.bytes);
+        state.bytes -= counted;
+        drop(state);
+        self.flow.unqueue(counted);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}

@@ -1,0 +1,116 @@
+//! How the run of a program on its channel ends.
+
+use std::{sync::Arc, time::Duration};
+
+use sandbox_isolation::{ExitStatus, Signal};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+use crate::{TIMEOUT_MESSAGE, exec::Live, flow::Counted, outlet::Outlet, wiring::Output};
+
+/// How long after a kill the outputs may stay open. Whatever holds them longer has escaped, or nobody reads them.
+const AFTER_KILL: Duration = Duration::from_secs(5);
+
+const OVERFLOW: &str = "sandbox: too much standard input for a command that does not read it\n";
+
+/// A program that runs on a channel, as the task sees it that waits for its end.
+pub(crate) struct Run {
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) exited: oneshot::Receiver<ExitStatus>,
+    /// The program and all it started are killed after this.
+    pub(crate) timeout: Option<Duration>,
+    /// How long after the program's end its outputs may stay open; `None` for as long as they like.
+    pub(crate) linger: Option<Duration>,
+    pub(crate) _counted: Counted,
+}
+
+enum End {
+    Exited(ExitStatus),
+    TimedOut,
+    Overflowed,
+    /// The peer closed the channel, or is gone.
+    Abandoned,
+}
+
+impl Run {
+    /// Carries the output to the channel, and to its end whichever way it comes.
+    pub(crate) async fn supervise(mut self, mut output: Output) {
+        let outlet = Arc::clone(&self.outlet);
+        let mut status = None;
+        let end = tokio::select! {
+            biased;
+            () = outlet.closed.cancelled() => End::Abandoned,
+            () = self.live.overflow.cancelled() => End::Overflowed,
+            exit = exit_and_output(&mut self.exited, &mut status, &mut output, self.linger) => End::Exited(exit),
+            () = optional_sleep(self.timeout) => End::TimedOut,
+        };
+        match end {
+            End::Exited(status) => outlet.report(status, "").await,
+            End::TimedOut => {
+                self.kill();
+                let _ = timeout(AFTER_KILL, output).await;
+                outlet
+                    .report(ExitStatus::Signal(Signal::KILL.as_raw()), TIMEOUT_MESSAGE)
+                    .await;
+            }
+            End::Overflowed => {
+                self.kill();
+                let _ = timeout(AFTER_KILL, outlet.complain(OVERFLOW)).await;
+                outlet
+                    .report(
+                        ExitStatus::Signal(Signal::KILL.as_raw()),
+                        "standard input overflow",
+                    )
+                    .await;
+            }
+            // What a program left in the background when it ended may go on, as after a logout.
+            End::Abandoned if status.is_some() => {}
+            End::Abandoned => self.kill(),
+        }
+        self.live.input.discard();
+        // From here on the channel's place is free, whether or not the peer says that it saw the end.
+        outlet.closed.cancel();
+    }
+
+    fn kill(&self) {
+        if let Err(error) = self.live.process.kill_all() {
+            tracing::warn!(%error, "a command could not be killed as a whole");
+        }
+    }
+}
+
+/// Waits for the program's end and for that of its output, which may come in either order.
+async fn exit_and_output(
+    exited: &mut oneshot::Receiver<ExitStatus>,
+    status: &mut Option<ExitStatus>,
+    output: &mut Output,
+    linger: Option<Duration>,
+) -> ExitStatus {
+    let mut open = true;
+    let exit = loop {
+        tokio::select! {
+            // The sender is dropped unused only when the agent ends; then nobody will hear this.
+            exit = &mut *exited => break exit.unwrap_or(ExitStatus::Signal(Signal::KILL.as_raw())),
+            () = &mut *output, if open => open = false,
+        }
+    };
+    *status = Some(exit);
+    match linger {
+        _ if !open => {}
+        None => output.await,
+        Some(linger) => {
+            let _ = timeout(linger, output).await;
+        }
+    }
+    exit
+}
+
+async fn optional_sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
