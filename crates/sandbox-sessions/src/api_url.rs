@@ -1,10 +1,15 @@
-use url::Url;
+use url::{Host, Url};
 
 use crate::Error;
 
-/// The API's base URL, without a trailing slash: operation paths are appended to it as they stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ApiUrl(String);
+/// The API's base URL.
+#[derive(Debug)]
+pub(crate) struct ApiUrl {
+    /// Without a trailing slash: operation paths are appended to it as they stand.
+    text: String,
+    is_https: bool,
+    is_loopback: bool,
+}
 
 impl ApiUrl {
     /// `name` is what the caller knows the URL by: an argument or an environment variable.
@@ -31,15 +36,32 @@ impl ApiUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return refuse("must not have a query or fragment".to_owned());
         }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        Ok(Self {
+            text: url.as_str().trim_end_matches('/').to_owned(),
+            is_https: url.scheme() == "https",
+            is_loopback: url.host().is_some_and(is_loopback),
+        })
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     pub(crate) fn is_https(&self) -> bool {
-        self.0.starts_with("https:")
+        self.is_https
+    }
+
+    /// Whether the API can only be on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+}
+
+fn is_loopback(host: Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 
@@ -63,6 +85,29 @@ mod tests {
             ("http://[::1]:8080/", "http://[::1]:8080"),
         ] {
             assert_eq!(ApiUrl::parse("url", raw).unwrap().as_str(), kept, "{raw}");
+        }
+    }
+
+    #[test]
+    fn knows_this_machine() {
+        for (raw, expected) in [
+            ("http://localhost:8080/v1", true),
+            ("http://LOCALHOST/v1", true),
+            ("http://api.localhost/v1", true),
+            ("http://127.0.0.1:8080/v1", true),
+            ("http://127.9.9.9/v1", true),
+            ("http://0x7f000001/v1", true),
+            ("http://[::1]/v1", true),
+            ("http://localhost.example.com/v1", false),
+            ("http://notlocalhost/v1", false),
+            ("http://10.0.0.1/v1", false),
+            ("http://0.0.0.0/v1", false),
+        ] {
+            assert_eq!(
+                ApiUrl::parse("url", raw).unwrap().is_loopback(),
+                expected,
+                "{raw}"
+            );
         }
     }
 

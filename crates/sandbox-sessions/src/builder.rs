@@ -158,6 +158,12 @@ impl HttpSettings {
             // The system's authorities are not needed, and a bare machine that has none must still work.
             builder.tls_certs_only(authorities)
         };
+        // A proxy's loopback is not ours, and the token is no business of its.
+        let builder = if url.is_loopback() {
+            builder.no_proxy()
+        } else {
+            builder
+        };
         builder.build().map_err(|error| {
             Error::new(
                 ErrorKind::InvalidArgument,

@@ -22,8 +22,8 @@
 //! what is no longer needed, and choose a time to live that suits the purpose, for the time when deleting fails.
 //!
 //! The client needs a Tokio runtime with time and I/O enabled. The proxies that the environment names
-//! (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) are honoured. Redirects are not followed, so that a token never goes to a
-//! host it was not meant for.
+//! (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) are honoured, except for an API on the machine's own loopback address.
+//! Redirects are not followed, so that a token never goes to a host it was not meant for.
 //!
 //! Each request is traced in a [`tracing`] span named `request`, with the fields `operation`, `session`, `status` and
 //! `request_id`: never with code, output, metadata or the token.

@@ -60,7 +60,7 @@ struct Inner {
 }
 
 /// What an HTTP answer said, as far as one arrived.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: Option<StatusCode>,
     pub(crate) error_code: Option<String>,
@@ -202,15 +202,29 @@ impl fmt::Display for Error {
     }
 }
 
+/// Shows what is known and leaves out what is not.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("operation", &self.0.operation)
-            .field("message", &self.0.message)
-            .field("answer", &self.0.answer)
-            .field("source", &self.0.source)
-            .finish()
+        let Inner {
+            kind,
+            operation,
+            message,
+            answer,
+            source,
+        } = &*self.0;
+        let mut shown = f.debug_struct("Error");
+        shown.field("kind", kind);
+        if let Some(operation) = operation {
+            shown.field("operation", operation);
+        }
+        shown.field("message", message);
+        if *answer != Answer::default() {
+            shown.field("answer", answer);
+        }
+        if let Some(source) = source {
+            shown.field("source", source);
+        }
+        shown.finish()
     }
 }
 

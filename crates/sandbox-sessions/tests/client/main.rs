@@ -1,10 +1,12 @@
 //! The client against mocks, and against servers that misbehave.
 #![cfg(test)]
 
+mod environment;
 mod errors;
 mod faults;
 mod requests;
 mod secrets;
 mod settings;
 mod support;
+mod tls;
 mod validation;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandbox_sessions::{SessionId, SessionsClient};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -117,7 +117,7 @@ impl Drop for Scripted {
 }
 
 /// Reads a request's head and as much body as it announces.
-async fn read_request(stream: &mut TcpStream) {
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
     loop {
