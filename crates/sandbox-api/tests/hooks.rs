@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::header::HeaderMap;
 use sandbox_api::{
     Client, Error,
     hooks::{BearerToken, Hooks, MAX_ERROR_BYTES, MAX_JSON_BYTES},
@@ -98,19 +99,17 @@ fn answer(head: &str, body: &str) -> String {
     format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Sends a request and gives the API error of its answer, with the status and a header of it.
-async fn refused(server: &Server) -> (u16, types::Error, Option<String>) {
+/// Sends a request and gives the API error of its answer, with the status and the headers.
+async fn refused(server: &Server) -> (u16, HeaderMap, types::Error) {
     let client = server.client(bearer());
     let id = "550e8400-e29b-41d4-a716-446655440000".parse().unwrap();
     let refused = timeout(DEADLINE, client.get_session(&id)).await.unwrap();
     match refused.unwrap_err() {
-        Error::ErrorResponse(response) => {
-            let retry_after = response
-                .headers()
-                .get("retry-after")
-                .map(|value| value.to_str().unwrap().to_owned());
-            (response.status().as_u16(), response.into_inner(), retry_after)
-        }
+        Error::ErrorResponse(response) => (
+            response.status().as_u16(),
+            response.headers().clone(),
+            response.into_inner(),
+        ),
         error => panic!("{error:?}"),
     }
 }
@@ -191,7 +190,7 @@ async fn token_is_in_no_debug_output() {
 async fn api_errors_arrive_as_they_are() {
     let body = r#"{"error":"SESSION_NOT_FOUND","message":"no such session","requestId":"r1","surplus":1}"#;
     let server = Server::answering(answer("404 Not Found", body)).await;
-    let (status, error, _) = refused(&server).await;
+    let (status, _, error) = refused(&server).await;
     assert_eq!((status, error.error.as_str()), (404, "SESSION_NOT_FOUND"));
     assert_eq!(
         (error.message.as_str(), error.request_id.as_deref()),
@@ -207,10 +206,13 @@ async fn foreign_errors_keep_status_and_headers() {
         &page,
     ))
     .await;
-    let (status, error, retry_after) = refused(&server).await;
-    assert_eq!(
-        (status, error.error.as_str(), retry_after.as_deref()),
-        (502, "HTTP_502", Some("7"))
+    let (status, headers, error) = refused(&server).await;
+    assert_eq!((status, error.error.as_str()), (502, "HTTP_502"));
+    assert_eq!(headers["retry-after"], "7");
+    assert_eq!(headers["content-type"], "text/html");
+    assert!(
+        !headers.contains_key("content-length"),
+        "it was the length of another body"
     );
     let snippet = error.details.unwrap()["body"].as_str().unwrap().to_owned();
     assert!(
@@ -220,11 +222,26 @@ async fn foreign_errors_keep_status_and_headers() {
 }
 
 #[tokio::test]
+async fn successes_outside_the_contract_keep_status_and_origin() {
+    let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let id = "550e8400-e29b-41d4-a716-446655440000".parse().unwrap();
+    let error = server.client(bearer()).delete_session(&id).await.unwrap_err();
+    let Error::UnexpectedResponse(response) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(response.status(), 204);
+    assert_eq!(
+        response.url().as_str(),
+        format!("http://{}/v1/sessions/{id}", server.address)
+    );
+}
+
+#[tokio::test]
 async fn errors_without_a_body_or_with_a_broken_one_keep_their_status() {
     let broken = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\n{\"error\":";
     for (bytes, expected) in [(answer("418 I'm a teapot", ""), 418), (broken.to_owned(), 503)] {
         let server = Server::answering(bytes).await;
-        let (status, error, _) = refused(&server).await;
+        let (status, _, error) = refused(&server).await;
         assert_eq!((status, error.error), (expected, format!("HTTP_{expected}")));
     }
 }
@@ -240,7 +257,7 @@ async fn endless_error_body_is_cut() {
         while connection.write_all(&[b' '; MAX_ERROR_BYTES]).await.is_ok() {}
     })
     .await;
-    let (status, error, _) = refused(&server).await;
+    let (status, _, error) = refused(&server).await;
     assert_eq!((status, error.error.as_str()), (500, "HTTP_500"));
     server.request().await;
 }

@@ -1,7 +1,8 @@
 //! Bringing answers into the shape that the generated code expects.
 
+use http::response::Parts;
 use http_body_util::Limited;
-use reqwest::{Body, Response, StatusCode, header::CONTENT_LENGTH};
+use reqwest::{Body, Response, ResponseBuilderExt, StatusCode, header::CONTENT_LENGTH};
 use serde_json::{Map, Value};
 
 use crate::types;
@@ -20,22 +21,30 @@ const SNIPPET_CHARACTERS: usize = 256;
 
 /// The same answer, whose body fails once more than [`MAX_JSON_BYTES`] were read.
 pub(super) fn limited(response: Response) -> Response {
-    let response: http::Response<Body> = response.into();
-    response
-        .map(|body| Body::wrap(Limited::new(body, MAX_JSON_BYTES)))
-        .into()
+    let (parts, body) = into_parts(response);
+    http::Response::from_parts(parts, Body::wrap(Limited::new(body, MAX_JSON_BYTES))).into()
 }
 
 /// The same error answer, whose body is that of an API error.
 pub(super) async fn with_error_body(mut response: Response) -> Response {
     let body = beginning_of_body(&mut response).await;
     let error = api_error(&body).unwrap_or_else(|| foreign_error(response.status(), &body));
-    // A struct of strings always has a JSON form; an empty body would be reported as one that cannot be read.
-    let body = serde_json::to_vec(&error).unwrap_or_default();
-    let mut response: http::Response<Body> = response.into();
+    let (mut parts, _) = into_parts(response);
     // It was the length of the body that is replaced. All other headers, such as `Retry-After`, stay.
-    response.headers_mut().remove(CONTENT_LENGTH);
-    response.map(|_| Body::from(body)).into()
+    parts.headers.remove(CONTENT_LENGTH);
+    // An error has strings for keys, and so always a JSON form.
+    let body = serde_json::to_vec(&error).unwrap_or_default();
+    http::Response::from_parts(parts, body).into()
+}
+
+/// Takes an answer apart. Put together again, it still knows from where it came.
+fn into_parts(response: Response) -> (Parts, Body) {
+    let origin = http::Response::builder().url(response.url().clone());
+    let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
+    parts
+        .extensions
+        .extend(origin.extensions_ref().cloned().unwrap_or_default());
+    (parts, body)
 }
 
 /// At most [`MAX_ERROR_BYTES`] of the body.
