@@ -1,0 +1,80 @@
+//! Taking over what earlier servers left.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use sandbox_isolation::Host;
+
+use super::live::Live;
+use super::state_dir::StateDir;
+use super::{Error, ErrorKind, Inner, Result, SessionId};
+
+/// Adopts every session that lives and has time left, and sweeps the others.
+pub(super) async fn adopt_sessions(inner: &Arc<Inner>) -> Result<()> {
+    let reader = inner.clone();
+    let ids = super::blocking(move || {
+        reader.state.session_ids().map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "cannot read the state directory").with_source(error)
+        })
+    });
+    for id in ids.await? {
+        let _guard = inner.locks.lock(id).await;
+        let reader = inner.clone();
+        match super::blocking(move || Ok(reader.adopt(id))).await? {
+            Some(live) => Arc::new(live).install(inner)?,
+            None => tracing::info!(session = %id, "swept what was left of a session"),
+        }
+    }
+    Ok(())
+}
+
+/// Clears away everything in the state directories of dead servers whose sandboxes ended with them.
+pub(super) fn sweep_left(host: &Host, left: Vec<StateDir>) {
+    for dir in left {
+        let ids = dir.session_ids().unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read the state directory of a dead server");
+            Vec::new()
+        });
+        for id in ids {
+            sweep(host, id);
+        }
+    }
+}
+
+impl Inner {
+    /// The session of this directory, or `None` after clearing away what is left of it. Blocking.
+    fn adopt(&self, id: SessionId) -> Option<Live> {
+        let live = self.living(id).unwrap_or_else(|error| {
+            tracing::warn!(session = %id, error = &*error, "a session cannot be adopted");
+            None
+        });
+        match live {
+            Some(live) if !live.record().is_expired(Utc::now()) => return Some(live),
+            Some(expired) => {
+                if let Err(error) = expired.end() {
+                    tracing::warn!(session = %id, error = &error as &dyn std::error::Error, "cannot end a sandbox");
+                }
+            }
+            None => {}
+        }
+        sweep(&self.host, id);
+        if let Err(error) = self.state.session(id).remove() {
+            tracing::warn!(session = %id, %error, "the directory of a dead session is left behind");
+        }
+        None
+    }
+
+    fn living(&self, id: SessionId) -> Result<Option<Live>, Box<dyn std::error::Error + Send + Sync>> {
+        let Some(stored) = self.state.session(id).read()? else {
+            return Ok(None);
+        };
+        let sandbox = self.host.adopt(&stored.sandbox)?;
+        Ok(sandbox.map(|sandbox| Live::adopted(sandbox, stored)))
+    }
+}
+
+fn sweep(host: &Host, id: SessionId) {
+    if let Err(error) = host.sweep(&id.to_string()) {
+        tracing::warn!(session = %id, error = &error as &dyn std::error::Error, "cannot sweep a dead sandbox");
+    }
+}

@@ -1,0 +1,456 @@
+//! Sandboxes on this machine, made with system calls: no daemon, no other program.
+//!
+//! Each session is a directory (see `session_dir`) and a process tree. The directory says what the session is, the
+//! process tree whether it lives; after a restart the two are compared, what lives is adopted and the rest swept.
+//! A sandbox ends with the server until its record is on disk; in [`Lifetime::Ephemeral`] it always does.
+
+mod adopt;
+mod create;
+mod id_locks;
+mod live;
+mod session_dir;
+mod state_dir;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::Utc;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use russh::keys::PublicKey;
+use sandbox_isolation::Host;
+use tokio::net::UnixStream;
+use tokio::sync::{Semaphore, broadcast};
+use tokio::time::{Instant, timeout_at};
+
+use self::create::Unclaimed;
+use self::id_locks::IdLocks;
+use self::live::Live;
+use self::session_dir::Durability;
+use self::state_dir::StateDir;
+use super::{
+    Access, Backend, BoxIo, Capabilities, Created, Destroyed, Error, ErrorKind, Event, Limits, Listing,
+    Missing, Page, Patch, Query, Record, Removal, Result, Revision, SessionId, Spec, State, Stats,
+};
+
+/// The only image: this machine's own `/usr`, read-only.
+pub const HOST_IMAGE: &str = "host";
+
+/// Events a watcher may be behind before it is told to list again.
+const EVENTS: usize = 256;
+
+/// How long sandboxes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until they expire or are destroyed, whatever happens to the server. The next server with the same state
+    /// directory takes them over.
+    Persistent,
+    /// At most as long as the server, however it ends.
+    Ephemeral,
+}
+
+/// How to run the embedded backend.
+#[derive(Debug, Clone)]
+pub struct EmbeddedConfig {
+    /// Where records and sockets are. In [`Lifetime::Persistent`] the directory of this one server; in
+    /// [`Lifetime::Ephemeral`] a parent in which each server makes its own.
+    pub state_dir: PathBuf,
+    /// How long sandboxes live.
+    pub lifetime: Lifetime,
+    /// What each sandbox may use.
+    pub limits: Limits,
+    /// Paths of this machine that sandboxes may read, beside its programs and libraries.
+    pub shared_paths: Vec<PathBuf>,
+    /// The program that hosts a sandbox: one whose `main` starts with [`sandbox_agent::run_if_asked`].
+    pub program: PathBuf,
+}
+
+/// The [`Backend`] that makes sandboxes on this machine.
+///
+/// Dropping it stops watching the sandboxes; ephemeral ones end then, persistent ones live on.
+pub struct Embedded {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    host: Host,
+    capabilities: Capabilities,
+    lifetime: Lifetime,
+    limits: sandbox_isolation::Limits,
+    shared_paths: Vec<PathBuf>,
+    program: PathBuf,
+    state: StateDir,
+    locks: IdLocks,
+    /// Bounds how many sandboxes are being made at the same time: each takes a thread and some short-lived processes.
+    making: Semaphore,
+    sessions: Mutex<HashMap<SessionId, Arc<Live>>>,
+    events: broadcast::Sender<Event>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Embedded {
+    /// Takes the state directory, adopts the sandboxes that live and sweeps what is left of the others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when another server uses the state directory or this machine cannot make
+    /// sandboxes; the sources say what to do about it.
+    pub async fn open(config: EmbeddedConfig) -> Result<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        let inner = blocking(move || Inner::open(config, runtime)).await?;
+        let inner = Arc::new(inner);
+        adopt::adopt_sessions(&inner).await?;
+        Ok(Self { inner })
+    }
+}
+
+impl Inner {
+    fn open(config: EmbeddedConfig, runtime: tokio::runtime::Handle) -> Result<Self> {
+        let unavailable = |message: &str| Error::new(ErrorKind::Unavailable, message);
+        let host = Host::probe()
+            .map_err(|error| unavailable("this machine cannot make sandboxes").with_source(error))?;
+        let state = match config.lifetime {
+            Lifetime::Persistent => StateDir::open(&config.state_dir),
+            Lifetime::Ephemeral => StateDir::create_below(&config.state_dir).map(|(state, left)| {
+                adopt::sweep_left(&host, left);
+                state
+            }),
+        };
+        let state =
+            state.map_err(|error| unavailable("cannot take the state directory").with_source(error))?;
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+        Ok(Self {
+            capabilities: capabilities(&host),
+            host,
+            lifetime: config.lifetime,
+            limits: isolation_limits(config.limits),
+            shared_paths: config.shared_paths,
+            program: config.program,
+            state,
+            locks: IdLocks::default(),
+            making: Semaphore::new(4 * threads),
+            sessions: Mutex::default(),
+            events: broadcast::channel(EVENTS).0,
+            runtime,
+        })
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Live>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: SessionId) -> Result<Arc<Live>> {
+        self.sessions()
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Error::not_found(id))
+    }
+
+    fn durability(&self) -> Durability {
+        match self.lifetime {
+            Lifetime::Persistent => Durability::Disk,
+            Lifetime::Ephemeral => Durability::None,
+        }
+    }
+
+    fn announce(&self, event: Event) {
+        // Fails when nobody watches, which is nobody's loss.
+        let _ = self.events.send(event);
+    }
+
+    /// Replaces a record on disk and in memory. The caller holds the session's lock.
+    async fn change(self: &Arc<Self>, live: &Arc<Live>, mut record: Record) -> Result<Record> {
+        record.revision = record.revision.next();
+        let (inner, session, stored) = (self.clone(), live.clone(), record.clone());
+        blocking(move || {
+            let stored = session.stored(stored);
+            inner
+                .state
+                .session(stored.record.id)
+                .write(&stored, inner.durability())
+                .map_err(|error| {
+                    Error::new(ErrorKind::Internal, "cannot write the session's record").with_source(error)
+                })
+        })
+        .await?;
+        live.set_record(record.clone());
+        self.announce(Event::Upsert(record.clone()));
+        Ok(record)
+    }
+
+    async fn update(
+        self: Arc<Self>,
+        id: SessionId,
+        patch: Patch,
+        if_match: Option<Revision>,
+    ) -> Result<Record> {
+        let _guard = self.locks.lock(id).await;
+        let live = self.find(id)?;
+        let mut record = live.record();
+        check_revision(&record, if_match)?;
+        if let Some(expires_at) = patch.expires_at {
+            if expires_at > live.deadline() {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("the sandbox ends at {} at the latest", live.deadline()),
+                ));
+            }
+            record.expires_at = expires_at;
+        }
+        record.last_activity_at = patch.last_activity_at.or(record.last_activity_at);
+        self.change(&live, record).await
+    }
+
+    /// Pauses or resumes.
+    async fn switch(self: Arc<Self>, id: SessionId, to: State) -> Result<Record> {
+        if !self.capabilities.pause {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "sessions cannot be paused on this machine",
+            ));
+        }
+        let _guard = self.locks.lock(id).await;
+        let live = self.find(id)?;
+        let mut record = live.record();
+        if record.state == to {
+            let message = match to {
+                State::Paused => "the session is paused already",
+                State::Running => "the session is not paused",
+            };
+            return Err(Error::new(ErrorKind::InvalidState, message));
+        }
+        record.state = to;
+        let session = live.clone();
+        blocking(move || session.switch(to)).await?;
+        let changed = self.change(&live, record).await;
+        if changed.is_err() {
+            // What the record says is what must be true.
+            let back = live.record().state;
+            blocking(move || live.switch(back)).await?;
+        }
+        changed
+    }
+
+    async fn destroy(self: Arc<Self>, id: SessionId, if_match: Option<Revision>) -> Result<Destroyed> {
+        let _guard = self.locks.lock(id).await;
+        let Ok(live) = self.find(id) else {
+            return Ok(Destroyed::AlreadyGone);
+        };
+        check_revision(&live.record(), if_match)?;
+        self.remove(&live, Removal::Destroyed).await?;
+        Ok(Destroyed::Gone)
+    }
+
+    /// Ends a session and clears it away; `otherwise` is the reason if its time was not up. The caller holds the
+    /// session's lock.
+    async fn remove(self: &Arc<Self>, live: &Arc<Live>, otherwise: Removal) -> Result<()> {
+        let record = live.record();
+        let id = record.id;
+        let (inner, session) = (self.clone(), live.clone());
+        blocking(move || {
+            let failed = |message| move |error| Error::new(ErrorKind::Internal, message).with_source(error);
+            session.end().map_err(|error| {
+                Error::new(ErrorKind::Internal, "cannot end the sandbox").with_source(error)
+            })?;
+            inner
+                .state
+                .session(id)
+                .remove()
+                .map_err(failed("cannot remove the session's directory"))
+        })
+        .await?;
+        self.sessions().remove(&id);
+        let reason = if record.is_expired(Utc::now()) {
+            Removal::Expired
+        } else {
+            otherwise
+        };
+        self.announce(Event::Removed { id, reason });
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Backend for Embedded {
+    fn capabilities(&self) -> &Capabilities {
+        &self.inner.capabilities
+    }
+
+    async fn create(&self, id: SessionId, spec: &Spec) -> Result<Created> {
+        if spec.image.reference != HOST_IMAGE {
+            let message = format!(
+                "there is no image {:?}, only {HOST_IMAGE:?}",
+                spec.image.reference
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let (inner, spec) = (self.inner.clone(), spec.clone());
+        let unclaimed = to_its_end(async move {
+            let created = inner.clone().create(id, spec).await?;
+            Ok(Unclaimed::new(inner, created))
+        });
+        Ok(unclaimed.await?.claim())
+    }
+
+    async fn get(&self, id: SessionId) -> Result<Option<Record>> {
+        Ok(self.inner.sessions().get(&id).map(|live| live.record()))
+    }
+
+    async fn list(&self, query: &Query, page: Page) -> Result<Listing> {
+        let mut records: Vec<Record> = self
+            .inner
+            .sessions()
+            .values()
+            .map(|live| live.record())
+            .filter(|record| query.matches(record))
+            .collect();
+        records.sort_by_key(|record| (record.created_at, record.id));
+        let total = records.len() as u64;
+        let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        Ok(Listing {
+            records: records.into_iter().skip(skip).take(limit).collect(),
+            total,
+        })
+    }
+
+    async fn update(&self, id: SessionId, patch: &Patch, if_match: Option<Revision>) -> Result<Record> {
+        to_its_end(self.inner.clone().update(id, patch.clone(), if_match)).await
+    }
+
+    async fn dial(&self, id: SessionId, deadline: Instant) -> Result<BoxIo> {
+        if self.inner.find(id)?.record().state == State::Paused {
+            return Err(Error::new(ErrorKind::InvalidState, "the session is paused"));
+        }
+        let dir = self.inner.state.session(id);
+        let unavailable = || {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("the agent of session {id} does not answer"),
+            )
+        };
+        match timeout_at(deadline, UnixStream::connect(dir.socket())).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(unavailable().with_source(error)),
+            Err(elapsed) => Err(unavailable().with_source(elapsed)),
+        }
+    }
+
+    async fn access(&self, id: SessionId) -> Result<Access> {
+        let record = self.inner.find(id)?.record();
+        let inner = self.inner.clone();
+        blocking(move || {
+            let failed = || {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    format!("cannot read the keys of session {id}"),
+                )
+            };
+            let control = inner
+                .state
+                .session(id)
+                .read_control_key()
+                .map_err(|error| failed().with_source(error))?;
+            let host =
+                PublicKey::from_openssh(&record.ssh_host_key).map_err(|error| failed().with_source(error))?;
+            Ok(Access { control, host })
+        })
+        .await
+    }
+
+    async fn pause(&self, id: SessionId) -> Result<Record> {
+        to_its_end(self.inner.clone().switch(id, State::Paused)).await
+    }
+
+    async fn resume(&self, id: SessionId) -> Result<Record> {
+        to_its_end(self.inner.clone().switch(id, State::Running)).await
+    }
+
+    async fn stats(&self, id: SessionId) -> Result<Option<Stats>> {
+        let live = self.inner.find(id)?;
+        blocking(move || live.stats().map(Some)).await
+    }
+
+    async fn destroy(&self, id: SessionId, if_match: Option<Revision>) -> Result<Destroyed> {
+        to_its_end(self.inner.clone().destroy(id, if_match)).await
+    }
+
+    fn watch(&self) -> BoxStream<'static, Event> {
+        stream::unfold(self.inner.events.subscribe(), |mut events| async move {
+            match events.recv().await {
+                Ok(event) => Some((event, events)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((Event::Resync, events)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            }
+        })
+        .boxed()
+    }
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Embedded")
+            .field("state_dir", &self.inner.state.path())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_revision(record: &Record, if_match: Option<Revision>) -> Result<()> {
+    match if_match {
+        Some(expected) if expected != record.revision => Err(Error::new(
+            ErrorKind::Conflict,
+            format!("session {} has changed meanwhile", record.id),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Runs system calls that may wait, where they hold up nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(ended_early(error)))
+}
+
+/// Runs `work` to its end also when the caller stops waiting: half a change would be worse than one nobody waits for.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|error| Err(ended_early(error)))
+}
+
+fn ended_early(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "the work ended before it was done").with_source(error)
+}
+
+fn isolation_limits(limits: Limits) -> sandbox_isolation::Limits {
+    let Limits {
+        memory_bytes,
+        disk_bytes,
+        pids,
+        cpu_millis,
+        open_files,
+    } = limits;
+    sandbox_isolation::Limits {
+        memory_bytes,
+        disk_bytes,
+        pids,
+        cpu_millis,
+        open_files,
+    }
+}
+
+fn capabilities(host: &Host) -> Capabilities {
+    let found = host.capabilities();
+    let missing = found.missing.iter().map(|missing| Missing {
+        what: missing.what.to_owned(),
+        why: missing.why.clone(),
+        remedy: missing.remedy.to_owned(),
+    });
+    Capabilities {
+        pause: found.pause,
+        stats: true,
+        images: vec![HOST_IMAGE.to_owned()],
+        missing: missing.collect(),
+    }
+}

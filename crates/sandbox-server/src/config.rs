@@ -1,0 +1,165 @@
+//! How to run a server.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::backend::Limits;
+use crate::backend::embedded::Lifetime;
+use crate::tokens::Tokens;
+
+/// How to run a [`Server`](crate::Server).
+///
+/// ```
+/// use sandbox_server::{Lifetime, ServerConfig, Tokens};
+///
+/// let token = Tokens::generate();
+/// let config = ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir())
+///     .lifetime(Lifetime::Ephemeral)
+///     .max_sessions(10);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ServerConfig {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tokens: Tokens,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) image_aliases: BTreeMap<String, String>,
+    pub(crate) shared_paths: Vec<PathBuf>,
+    pub(crate) limits: Limits,
+    pub(crate) max_sessions: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_output_bytes: usize,
+    pub(crate) max_upload_bytes: u64,
+    pub(crate) program: PathBuf,
+}
+
+impl ServerConfig {
+    /// A server on a free port of the loopback interface, whose sessions outlive it.
+    ///
+    /// `state_dir` is where it keeps what it knows about them, and belongs to it alone; with
+    /// [`Lifetime::Ephemeral`] it is the parent of directories that servers make for themselves.
+    pub fn new(tokens: Tokens, state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tokens,
+            state_dir: state_dir.into(),
+            lifetime: Lifetime::Persistent,
+            image_aliases: BTreeMap::new(),
+            shared_paths: Vec::new(),
+            limits: Limits::default(),
+            max_sessions: 1000,
+            max_connections: 1024,
+            max_output_bytes: 1 << 20,
+            max_upload_bytes: 1 << 30,
+            program: PathBuf::from("/proc/self/exe"),
+        }
+    }
+
+    /// The address to listen on; port 0 is a free one.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Whether sessions outlive the server.
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Further names of images, as pairs of such a name and an image there is.
+    pub fn image_aliases(mut self, aliases: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.image_aliases.extend(aliases);
+        self
+    }
+
+    /// Further paths of this machine that sessions may read, absolute.
+    pub fn shared_paths(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.shared_paths.extend(paths);
+        self
+    }
+
+    /// What each session may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many sessions there may be, of all owners together (default 1000).
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// How many connections are served at the same time; further ones wait (default 1024).
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How many bytes are kept of each output stream of a command (default 1 MiB).
+    pub fn max_output_bytes(mut self, bytes: usize) -> Self {
+        self.max_output_bytes = bytes;
+        self
+    }
+
+    /// How many bytes an uploaded file may have (default 1 GiB).
+    pub fn max_upload_bytes(mut self, bytes: u64) -> Self {
+        self.max_upload_bytes = bytes;
+        self
+    }
+
+    /// The program that hosts sandboxes; its `main` starts with `sandbox_agent::run_if_asked()` (default: the one
+    /// that is running).
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// Where a server keeps its state if nobody says otherwise: `sandbox` below `XDG_STATE_HOME`, which is
+    /// `~/.local/state` unless it is set. `None` when neither it nor `HOME` is set to an absolute path.
+    #[must_use]
+    pub fn default_state_dir() -> Option<PathBuf> {
+        state_dir(|name| std::env::var_os(name).map(PathBuf::from))
+    }
+
+    /// The parent of the state of servers that keep it only as long as they live: one for each user of this machine,
+    /// so that each finds what a killed one has left.
+    #[must_use]
+    pub fn ephemeral_state_dir() -> PathBuf {
+        std::env::temp_dir().join(format!("sandbox-{}", rustix::process::geteuid()))
+    }
+}
+
+/// A relative path would mean another place in each working directory, and is passed over as the XDG specification
+/// asks for.
+fn state_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name| variable(name).filter(|path: &PathBuf| path.is_absolute());
+    let parent = absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(Path::new(".local/state"))))?;
+    Some(parent.join("sandbox"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_kept_where_the_user_keeps_state() {
+        let found = |state: Option<&str>, home: Option<&str>| {
+            state_dir(|name| match name {
+                "XDG_STATE_HOME" => state.map(PathBuf::from),
+                "HOME" => home.map(PathBuf::from),
+                _ => None,
+            })
+        };
+        assert_eq!(found(Some("/s"), Some("/h")), Some("/s/sandbox".into()));
+        assert_eq!(
+            found(Some("relative"), Some("/h")),
+            Some("/h/.local/state/sandbox".into())
+        );
+        assert_eq!(found(None, None), None);
+    }
+}

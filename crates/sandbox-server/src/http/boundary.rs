@@ -1,0 +1,84 @@
+//! What every request passes on its way in and every answer on its way out.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Json, Response};
+use chrono::{SubsecRound, Utc};
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue};
+use sandbox_api::types as wire;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::error::ApiError;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names the request, and turns whatever went wrong into a body and one line in the log.
+pub(super) async fn boundary(request: Request, next: Next) -> Response {
+    let id = Uuid::new_v4().to_string();
+    let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
+    let answer = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
+    let _entered = span.enter();
+    let mut response = answer.unwrap_or_else(|_| {
+        tracing::error!(request = id, "a handler panicked");
+        ApiError::internal().into_response()
+    });
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        log(&id, &error);
+        response = with_body(response, error, &id);
+    }
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Keeps what others have added to the answer, such as `Allow`.
+fn with_body(response: Response, error: ApiError, id: &str) -> Response {
+    let headers = error.headers();
+    let body = wire::Error {
+        error: error.code.to_owned(),
+        message: error.message,
+        details: (!error.details.is_empty()).then_some(error.details),
+        timestamp: Some(Utc::now().trunc_subsecs(3)),
+        request_id: Some(id.to_owned()),
+    };
+    let mut answer = (error.status, headers, Json(body)).into_response();
+    for (name, value) in response.headers() {
+        if !answer.headers().contains_key(name) {
+            answer.headers_mut().append(name, value.clone());
+        }
+    }
+    answer
+}
+
+fn log(id: &str, error: &ApiError) {
+    let cause = error
+        .source
+        .as_deref()
+        .map(|source| source as &dyn std::error::Error);
+    if error.status.is_server_error() {
+        tracing::error!(
+            request = id,
+            status = error.status.as_u16(),
+            code = error.code,
+            error = cause,
+            "{}",
+            error.message
+        );
+    } else {
+        tracing::debug!(
+            request = id,
+            status = error.status.as_u16(),
+            code = error.code,
+            error = cause,
+            "refused"
+        );
+    }
+}

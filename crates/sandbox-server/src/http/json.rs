@@ -1,0 +1,118 @@
+//! JSON bodies.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::error::ApiError;
+
+/// A megabyte of code is six when every character of it is escaped.
+const BODY_LIMIT: usize = 8 << 20;
+
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The longest message about a body. It may quote the body, which may be long.
+const MESSAGE_LIMIT: usize = 300;
+
+/// A JSON body that must be there.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+/// A JSON body whose absence stands for the default.
+#[derive(Debug)]
+pub(super) struct OptionalJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        check_content_type(request.headers())?;
+        parse(&read(request.into_body()).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        let content_type = check_content_type(request.headers());
+        let body = read(request.into_body()).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        content_type?;
+        parse(&body).map(Self)
+    }
+}
+
+/// `application/json`, with or without parameters.
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let found = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let essence = found
+        .as_deref()
+        .and_then(|found| found.split(';').next())
+        .map(str::trim);
+    match essence {
+        Some(essence) if essence.eq_ignore_ascii_case("application/json") => Ok(()),
+        found => Err(ApiError::unsupported_media_type(found, "application/json")),
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, ApiError> {
+    let collected = timeout(PATIENCE, Limited::new(body, BODY_LIMIT).collect())
+        .await
+        .map_err(|_| {
+            ApiError::invalid_request(format!("the body did not arrive within {} s", PATIENCE.as_secs()))
+        })?;
+    match collected {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let message = format!("the body is larger than {BODY_LIMIT} bytes");
+            Err(
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
+                    .detail("limit", BODY_LIMIT),
+            )
+        }
+        Err(_) => Err(ApiError::invalid_request("the body ended early")),
+    }
+}
+
+/// The parser bounds the depth of what it reads, so hostile nesting is an error like any other.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
+    deserializer.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    let cause = error.inner();
+    if !cause.is_data() {
+        return malformed(cause);
+    }
+    // What is wrong with the body as a whole has the path ".".
+    match error.path().to_string().as_str() {
+        "." | "?" => ApiError::invalid_request(shortened(&cause.to_string())),
+        path => ApiError::invalid_parameter(&shortened(path), shortened(&cause.to_string())),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    ApiError::invalid_request(shortened(&format!("the body is not valid JSON: {error}")))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MESSAGE_LIMIT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,147 @@
+//! The port.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+/// How long the head of a request may take to arrive, and how long a kept connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many headers a request may have.
+const HEADERS: usize = 64;
+
+/// Bytes of a request's head.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// How long requests under way may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A port that is being served. Dropping it cuts every connection.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Takes the port and serves it, at most so many connections at the same time; further ones wait to be accepted.
+    pub(crate) async fn start(
+        address: SocketAddr,
+        router: Router,
+        connections: usize,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let places = Arc::new(Semaphore::new(connections));
+        let task = tokio::spawn(accept(listener, router, places, stopped));
+        Ok(Self { address, stop, task })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts nothing more, lets requests under way end for a while, and cuts the rest.
+    pub(crate) async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        if timeout(GRACE, &mut self.task).await.is_err() {
+            tracing::warn!("requests under way were cut");
+            self.task.abort();
+            // An abort is only asked for; what the requests held is given back when the task is gone.
+            let _ = (&mut self.task).await;
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    places: Arc<Semaphore>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    // Owns the connections: dropping it with this task aborts them.
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = next(&listener, &places) => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = stop(&mut stopped) => break,
+        };
+        if let Some((stream, place)) = accepted {
+            connections.spawn(serve(stream, router.clone(), stopped.clone(), place));
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            // Out of descriptors, most likely: the next attempt would fail at once.
+            sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+/// Waits until the server is to stop, or nobody is left to say so.
+async fn stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn serve(
+    stream: TcpStream,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "answers may be delayed");
+    }
+    let service = TowerToHyperService::new(
+        router.map_request(|request: http::Request<Incoming>| request.map(Body::new)),
+    );
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = stop(&mut stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a connection failed");
+    }
+}

@@ -1,0 +1,170 @@
+//! A running server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use crate::backend::embedded::{Embedded, EmbeddedConfig, Lifetime};
+use crate::backend::{self, Backend, Capabilities};
+use crate::config::ServerConfig;
+use crate::http::{App, BASE, Listener, router};
+use crate::service::{Bounds, Images, Service, UnknownTarget};
+
+/// A server that answers until it is shut down or dropped.
+///
+/// [`shutdown`](Self::shutdown) is the way to stop it. Dropping it cuts its connections; persistent sessions live on,
+/// ephemeral ones end, and what they leave on disk is removed when the next such server starts.
+///
+/// ```no_run
+/// use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
+///
+/// # async fn example() -> Result<(), sandbox_server::Error> {
+/// let token = Tokens::generate();
+/// let config = ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir()).lifetime(Lifetime::Ephemeral);
+/// let server = Server::start(config).await?;
+/// println!("listening on {}", server.url());
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    url: String,
+    capabilities: Capabilities,
+    lifetime: Lifetime,
+    service: ServiceOwner,
+    listener: Listener,
+}
+
+/// Ends the service's own work with the server.
+struct ServiceOwner {
+    service: Arc<Service>,
+    housekeeping: JoinHandle<()>,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] Reason);
+
+#[derive(Debug, thiserror::Error)]
+enum Reason {
+    #[error("cannot host sandboxes")]
+    Backend(#[source] backend::Error),
+    #[error("the image aliases are not valid")]
+    Images(#[source] UnknownTarget),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+}
+
+impl Server {
+    /// Takes the state directory and the port, adopts the sessions that are there, and starts answering.
+    ///
+    /// The program's `main` must start with `sandbox_agent::run_if_asked()`, unless
+    /// [`program`](ServerConfig::program) names another whose does.
+    ///
+    /// # Errors
+    /// When this machine cannot make sandboxes, another server uses the state directory, an image alias leads
+    /// nowhere, or the address cannot be listened on.
+    pub async fn start(config: ServerConfig) -> Result<Self, Error> {
+        let backend = Embedded::open(EmbeddedConfig {
+            state_dir: config.state_dir,
+            lifetime: config.lifetime,
+            limits: config.limits,
+            shared_paths: config.shared_paths,
+            program: config.program,
+        });
+        let backend = backend.await.map_err(Reason::Backend)?;
+        let capabilities = backend.capabilities().clone();
+        for missing in &capabilities.missing {
+            let (what, why, remedy) = (&missing.what, &missing.why, &missing.remedy);
+            tracing::warn!(
+                what,
+                why,
+                remedy,
+                "this machine cannot give its sandboxes something"
+            );
+        }
+        let images = Images::new(&capabilities.images, &config.image_aliases).map_err(Reason::Images)?;
+        let bounds = Bounds {
+            sessions: config.max_sessions,
+            output_bytes: config.max_output_bytes,
+            upload_bytes: config.max_upload_bytes,
+        };
+        let service = ServiceOwner::new(Service::new(Arc::new(backend), images, bounds));
+        let app = App {
+            service: service.service.clone(),
+            tokens: Arc::new(config.tokens),
+        };
+        let listener = Listener::start(config.listen, router(app), config.max_connections)
+            .await
+            .map_err(|source| Reason::Listen {
+                address: config.listen,
+                source,
+            })?;
+        let url = format!("http://{}{BASE}", listener.address());
+        tracing::info!(url, "serving");
+        Ok(Self {
+            url,
+            capabilities,
+            lifetime: config.lifetime,
+            service,
+            listener,
+        })
+    }
+
+    /// Where the API is, as in `http://127.0.0.1:8080/v1`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What this server's sandboxes can and cannot do.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Accepts nothing more, gives the requests under way a few seconds, and stops. Ephemeral sessions are destroyed;
+    /// persistent ones live on.
+    pub async fn shutdown(self) {
+        self.listener.shutdown().await;
+        let service = self.service.stop().await;
+        match self.lifetime {
+            Lifetime::Ephemeral => service.destroy_all().await,
+            Lifetime::Persistent => service.write_activity().await,
+        }
+    }
+}
+
+impl ServiceOwner {
+    fn new(service: Arc<Service>) -> Self {
+        let housekeeping = service.keep_house();
+        Self {
+            service,
+            housekeeping,
+        }
+    }
+
+    async fn stop(mut self) -> Arc<Service> {
+        self.housekeeping.abort();
+        let _ = (&mut self.housekeeping).await;
+        self.service.clone()
+    }
+}
+
+impl Drop for ServiceOwner {
+    fn drop(&mut self) {
+        self.housekeeping.abort();
+    }
+}
+
+impl std::fmt::Debug for ServiceOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! The server's own SSH connections to the agents.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sandbox_tunnel::{Auth, HostKey, SshClient, SshConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::error::{Error, Result};
+use crate::backend::{Backend, SessionId};
+
+/// Commands of one session that run at the same time; further ones wait. Below what an agent takes.
+const CONCURRENT_COMMANDS: usize = 32;
+
+/// How long an agent may take to answer.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection nobody uses is kept: it saves the next command a handshake, and costs memory at both ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Channels after which a connection is replaced: the protocol library remembers each of them.
+const CHANNELS: u64 = 2000;
+
+/// One kept connection per session, for commands. It is made when it is needed, made anew when it was lost, and
+/// closed when nobody has used it for a while, so that an idle session costs little.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Mutex<HashMap<SessionId, Arc<Slot>>>);
+
+#[derive(Debug)]
+struct Slot {
+    permits: Arc<Semaphore>,
+    kept: tokio::sync::Mutex<Option<SshClient>>,
+    last_used: Mutex<Instant>,
+}
+
+/// The right to run one command on a session's connection.
+#[derive(Debug)]
+pub(super) struct Lease {
+    slot: Arc<Slot>,
+    client: SshClient,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connections {
+    /// Waits for a free place, and for the connection if there is none yet.
+    pub(super) async fn lease(&self, backend: &dyn Backend, id: SessionId) -> Result<Lease> {
+        let slot = lock(&self.0).entry(id).or_insert_with(Slot::new).clone();
+        let permit = slot.permits.clone().acquire_owned().await;
+        let permit = permit.map_err(|error| Error::unavailable("the session is ending").caused_by(error))?;
+        let client = slot.connected(backend, id).await?;
+        Ok(Lease {
+            slot,
+            client,
+            _permit: permit,
+        })
+    }
+
+    /// Closes what nobody has used for a while.
+    pub(super) fn close_idle(&self) {
+        lock(&self.0).retain(|_, slot| slot.is_busy() || lock(&slot.last_used).elapsed() < IDLE);
+    }
+
+    /// Forgets a session that is gone.
+    pub(super) fn forget(&self, id: SessionId) {
+        lock(&self.0).remove(&id);
+    }
+}
+
+impl Slot {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            permits: Arc::new(Semaphore::new(CONCURRENT_COMMANDS)),
+            kept: tokio::sync::Mutex::default(),
+            last_used: Mutex::new(Instant::now()),
+        })
+    }
+
+    fn is_busy(&self) -> bool {
+        self.permits.available_permits() < CONCURRENT_COMMANDS
+    }
+
+    /// Whoever comes first connects; whoever comes meanwhile waits for that instead of connecting, too.
+    async fn connected(&self, backend: &dyn Backend, id: SessionId) -> Result<SshClient> {
+        let mut kept = self.kept.lock().await;
+        match &*kept {
+            Some(client) if !client.is_closed() && client.channels_opened() < CHANNELS => Ok(client.clone()),
+            _ => Ok(kept.insert(connect(backend, id).await?).clone()),
+        }
+    }
+}
+
+impl Lease {
+    pub(super) fn client(&self) -> &SshClient {
+        &self.client
+    }
+
+    /// The connection has failed: nobody is to use it any more.
+    pub(super) async fn discard(self) {
+        let mut kept = self.slot.kept.lock().await;
+        // Not one that somebody has made meanwhile: the failed one knows that it is closed.
+        if kept.as_ref().is_some_and(SshClient::is_closed) {
+            *kept = None;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        *lock(&self.slot.last_used) = Instant::now();
+    }
+}
+
+/// A new connection to a session's agent, authenticated by the session's control key.
+pub(super) async fn connect(backend: &dyn Backend, id: SessionId) -> Result<SshClient> {
+    let access = backend.access(id).await?;
+    let stream = backend.dial(id, Instant::now() + DIAL_TIMEOUT).await?;
+    let auth = Auth::Key(Arc::new(access.control));
+    let mut config = SshConfig::new(sandbox_agent::USER, auth, HostKey::Pinned(access.host));
+    // The other end is on this machine: when it dies, the stream ends.
+    config.keepalive = None;
+    SshClient::connect(stream, &config)
+        .await
+        .map_err(|error| Error::unavailable("the session's agent does not answer").caused_by(error))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

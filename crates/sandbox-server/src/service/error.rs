@@ -1,0 +1,99 @@
+//! Why the service refuses or fails.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::backend::{self, SessionId};
+
+/// The result of a request.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of refusal or failure an [`Error`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    InvalidParameter,
+    ImageUnavailable,
+    SessionNotFound,
+    FileNotFound,
+    FileExists,
+    InvalidState,
+    TooLarge,
+    Unsupported,
+    Unavailable,
+    CreateFailed,
+    Internal,
+}
+
+/// A refusal or failure. The message and the details are for the caller of the API; the source is for the log.
+#[derive(Debug)]
+pub(crate) struct Error {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+    pub(crate) details: Map<String, Value>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            details: Map::new(),
+            source: None,
+        }
+    }
+
+    /// A value of the request that is not allowed; `why` reads well after the name of the field.
+    pub(crate) fn invalid(field: &str, why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::InvalidParameter, format!("{field}: {why}")).detail("field", field)
+    }
+
+    pub(crate) fn session_not_found(id: SessionId) -> Self {
+        Self::new(ErrorKind::SessionNotFound, format!("there is no session {id}"))
+    }
+
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, message)
+    }
+
+    pub(crate) fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<backend::Error> for Error {
+    fn from(error: backend::Error) -> Self {
+        use backend::ErrorKind as Kind;
+        match error.kind() {
+            Kind::NotFound => Self::new(ErrorKind::SessionNotFound, error.to_string()),
+            Kind::InvalidState => Self::new(ErrorKind::InvalidState, error.to_string()),
+            Kind::Unsupported => Self::new(ErrorKind::Unsupported, error.to_string()),
+            Kind::Unavailable => Self::unavailable("the session cannot be reached now").caused_by(error),
+            Kind::CreateFailed => {
+                Self::new(ErrorKind::CreateFailed, "the sandbox could not be started").caused_by(error)
+            }
+            Kind::Conflict | Kind::Internal => {
+                Self::new(ErrorKind::Internal, "the server failed to answer").caused_by(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Which images sessions can be made from.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::error::{Error, ErrorKind, Result};
+use crate::backend::Image;
+
+/// The images of the backend and the other names they go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Images {
+    /// Name → the backend's image. Every image has its own name here, too.
+    by_name: BTreeMap<String, String>,
+    default: String,
+}
+
+/// An alias does not lead to an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("image alias {alias:?} stands for {target:?}, which is not available; available are: {available}")]
+pub(crate) struct UnknownTarget {
+    alias: String,
+    target: String,
+    available: String,
+}
+
+impl Images {
+    /// The first image is the default one.
+    pub(crate) fn new(images: &[String], aliases: &BTreeMap<String, String>) -> Result<Self, UnknownTarget> {
+        let mut by_name: BTreeMap<String, String> = images
+            .iter()
+            .map(|image| (image.clone(), image.clone()))
+            .collect();
+        for (alias, target) in aliases {
+            if !images.contains(target) {
+                let (alias, target) = (alias.clone(), target.clone());
+                return Err(UnknownTarget {
+                    alias,
+                    target,
+                    available: images.join(", "),
+                });
+            }
+            by_name.insert(alias.clone(), target.clone());
+        }
+        Ok(Self {
+            by_name,
+            default: images.first().cloned().unwrap_or_default(),
+        })
+    }
+
+    pub(crate) fn resolve(&self, asked: Option<&str>) -> Result<Image> {
+        let name = asked.unwrap_or(&self.default);
+        match self.by_name.get(name) {
+            Some(reference) => Ok(Image {
+                name: name.to_owned(),
+                reference: reference.clone(),
+            }),
+            None => Err(self.unavailable(name)),
+        }
+    }
+
+    fn unavailable(&self, name: &str) -> Error {
+        let available: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
+        let message = format!(
+            "image {name:?} is not available; available are: {}",
+            available.join(", ")
+        );
+        Error::new(ErrorKind::ImageUnavailable, message).detail("available", Value::from(available))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aliases(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(alias, target)| ((*alias).to_owned(), (*target).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn an_alias_is_shown_as_it_was_asked_for() {
+        let images = Images::new(&["host".to_owned()], &aliases(&[("python:3.11", "host")])).unwrap();
+        let image = images.resolve(Some("python:3.11")).unwrap();
+        assert_eq!(
+            (image.name.as_str(), image.reference.as_str()),
+            ("python:3.11", "host")
+        );
+        assert_eq!(images.resolve(None).unwrap().name, "host");
+    }
+
+    #[test]
+    fn an_unknown_image_is_refused_naming_the_available_ones() {
+        let images = Images::new(&["host".to_owned()], &aliases(&[("python:3.11", "host")])).unwrap();
+        let error = images.resolve(Some("ubuntu:22.04")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ImageUnavailable);
+        assert_eq!(
+            error.message,
+            r#"image "ubuntu:22.04" is not available; available are: host, python:3.11"#
+        );
+    }
+
+    #[test]
+    fn an_alias_of_nothing_is_an_error_at_start() {
+        let error = Images::new(&["host".to_owned()], &aliases(&[("a", "b")])).unwrap_err();
+        assert!(error.to_string().contains("available are: host"), "{error}");
+    }
+}

@@ -1,0 +1,299 @@
+//! What decides: whose session it is, what may be asked of it, and when it ends.
+
+mod activity;
+mod code;
+mod connections;
+mod error;
+mod exec;
+mod files;
+mod housekeeping;
+mod images;
+mod metadata;
+mod remote_path;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use futures_util::{Stream, StreamExt, stream};
+use russh::keys::PublicKey;
+use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
+
+use self::activity::Activity;
+use self::connections::Connections;
+use crate::backend::{
+    Backend, Created, Destroyed, Listing, Owner, Page, Query, Record, SessionId, Spec, State,
+};
+
+pub(crate) use self::code::Language;
+pub(crate) use self::error::{Error, ErrorKind, Result};
+pub(crate) use self::exec::{Ending, Execution, Outcome};
+pub(crate) use self::files::{Download, FileInfo, Upload, too_large};
+pub(crate) use self::images::{Images, UnknownTarget};
+pub(crate) use self::remote_path::RemotePath;
+
+/// How many sandboxes are ended at the same time when the server takes all of them down.
+const CONCURRENT_REMOVALS: usize = 16;
+
+/// What the service keeps within bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Sessions of all owners together.
+    pub(crate) sessions: usize,
+    /// Bytes kept of each output stream of a command.
+    pub(crate) output_bytes: usize,
+    /// Bytes of one uploaded file.
+    pub(crate) upload_bytes: u64,
+}
+
+/// A session somebody asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct NewSession {
+    pub(crate) ttl: Duration,
+    pub(crate) image: Option<String>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) ssh_public_key: Option<String>,
+}
+
+/// The sessions of one backend, seen by their owners.
+pub(crate) struct Service {
+    backend: Arc<dyn Backend>,
+    images: Images,
+    bounds: Bounds,
+    connections: Connections,
+    activity: Activity,
+    /// Sessions being made, which the backend does not count yet.
+    making: AtomicUsize,
+}
+
+impl Service {
+    pub(crate) fn new(backend: Arc<dyn Backend>, images: Images, bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self {
+            backend,
+            images,
+            bounds,
+            connections: Connections::default(),
+            activity: Activity::default(),
+            making: AtomicUsize::new(0),
+        })
+    }
+
+    /// Starts what is done without being asked. Abort the task to stop it.
+    pub(crate) fn keep_house(self: &Arc<Self>) -> JoinHandle<()> {
+        tokio::spawn(housekeeping::keep_house(self.clone()))
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Dropping the future leaves no session behind.
+    pub(crate) async fn create(&self, owner: &Owner, new: NewSession) -> Result<Record> {
+        metadata::check(&new.metadata)?;
+        let spec = Spec {
+            owner: owner.clone(),
+            image: self.images.resolve(new.image.as_deref())?,
+            ttl: new.ttl,
+            metadata: new.metadata,
+            ssh_public_key: new.ssh_public_key.as_deref().map(public_key).transpose()?,
+        };
+        let _place = self.place().await?;
+        let created = self.backend.create(SessionId::random(), &spec).await?;
+        Ok(Created::into_record(created))
+    }
+
+    pub(crate) async fn list(&self, owner: &Owner, page: Page) -> Result<Listing> {
+        let query = Query {
+            owner: Some(owner.clone()),
+            expired_at: None,
+        };
+        let Listing { records, total } = self.backend.list(&query, page).await?;
+        Ok(Listing {
+            records: records
+                .into_iter()
+                .map(|record| self.activity.complete(record))
+                .collect(),
+            total,
+        })
+    }
+
+    pub(crate) async fn get(&self, owner: &Owner, id: SessionId) -> Result<Record> {
+        self.owned(owner, id)
+            .await
+            .map(|record| self.activity.complete(record))
+    }
+
+    pub(crate) async fn delete(&self, owner: &Owner, id: SessionId) -> Result<()> {
+        self.owned(owner, id).await?;
+        match self.backend.destroy(id, None).await? {
+            Destroyed::Gone => {
+                self.forget(id);
+                Ok(())
+            }
+            Destroyed::AlreadyGone => Err(Error::session_not_found(id)),
+        }
+    }
+
+    pub(crate) async fn pause(&self, owner: &Owner, id: SessionId) -> Result<Record> {
+        self.owned(owner, id).await?;
+        Ok(self.activity.complete(self.backend.pause(id).await?))
+    }
+
+    pub(crate) async fn resume(&self, owner: &Owner, id: SessionId) -> Result<Record> {
+        self.owned(owner, id).await?;
+        self.activity.touch(id);
+        Ok(self.activity.complete(self.backend.resume(id).await?))
+    }
+
+    /// Whether a command could be run now.
+    pub(crate) async fn check_running(&self, owner: &Owner, id: SessionId) -> Result<()> {
+        match self.owned(owner, id).await?.state {
+            State::Running => Ok(()),
+            State::Paused => Err(Error::new(ErrorKind::InvalidState, "the session is paused")),
+        }
+    }
+
+    /// Runs a command to its end. Dropping the future kills it.
+    pub(crate) async fn run(&self, owner: &Owner, id: SessionId, execution: &Execution) -> Result<Outcome> {
+        self.check_running(owner, id).await?;
+        self.activity.touch(id);
+        let outcome = exec::run(
+            &self.connections,
+            &*self.backend,
+            id,
+            execution,
+            self.bounds.output_bytes,
+        )
+        .await;
+        self.activity.touch(id);
+        self.explained(owner, id, outcome).await
+    }
+
+    /// Writes a file. Dropping the future leaves no part of it.
+    pub(crate) async fn upload<S>(&self, owner: &Owner, id: SessionId, upload: Upload<S>) -> Result<FileInfo>
+    where
+        S: Stream<Item = Result<Bytes>> + Unpin,
+    {
+        self.check_running(owner, id).await?;
+        self.activity.touch(id);
+        let written =
+            async { files::upload(connections::connect(&*self.backend, id).await?, upload).await }.await;
+        self.explained(owner, id, written).await
+    }
+
+    pub(crate) async fn download(&self, owner: &Owner, id: SessionId, path: RemotePath) -> Result<Download> {
+        self.check_running(owner, id).await?;
+        self.activity.touch(id);
+        let opened =
+            async { files::download(connections::connect(&*self.backend, id).await?, path).await }.await;
+        self.explained(owner, id, opened).await
+    }
+
+    /// Ends every session of every owner.
+    pub(crate) async fn destroy_all(&self) {
+        let records = match self.backend.list(&Query::default(), Page::ALL).await {
+            Ok(listing) => listing.records,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot list the sessions to end them"
+                );
+                return;
+            }
+        };
+        stream::iter(records)
+            .for_each_concurrent(CONCURRENT_REMOVALS, |record| async move {
+                if let Err(error) = self.backend.destroy(record.id, None).await {
+                    tracing::error!(session = %record.id, error = &error as &dyn std::error::Error, "cannot end it");
+                }
+            })
+            .await;
+    }
+
+    /// Forgets what is kept about a session that is gone.
+    fn forget(&self, id: SessionId) {
+        self.connections.forget(id);
+        self.activity.forget(id);
+    }
+
+    /// A session of somebody else, or one whose time is up, is as good as none.
+    async fn owned(&self, owner: &Owner, id: SessionId) -> Result<Record> {
+        let record = self.backend.get(id).await?;
+        record
+            .filter(|record| record.owner == *owner && !record.is_expired(Utc::now()))
+            .ok_or_else(|| Error::session_not_found(id))
+    }
+
+    /// A session that could not be reached may be gone, or paused, by now.
+    async fn explained<T>(&self, owner: &Owner, id: SessionId, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.kind == ErrorKind::Unavailable => {
+                self.check_running(owner, id).await?;
+                Err(error)
+            }
+            other => other,
+        }
+    }
+
+    /// A place for one more session.
+    async fn place(&self) -> Result<Place<'_>> {
+        // First counted here, then in the backend: for a moment twice, but never not at all.
+        let place = Place::take(&self.making);
+        let living = self
+            .backend
+            .list(&Query::default(), Page { offset: 0, limit: 0 })
+            .await?
+            .total;
+        let others = place
+            .others
+            .saturating_add(usize::try_from(living).unwrap_or(usize::MAX));
+        if others < self.bounds.sessions {
+            return Ok(place);
+        }
+        let message = format!(
+            "the server has as many sessions as it can hold ({})",
+            self.bounds.sessions
+        );
+        Err(Error::unavailable(message).detail("maximum", self.bounds.sessions))
+    }
+}
+
+/// A session being made, counted for as long as this lives.
+struct Place<'a> {
+    making: &'a AtomicUsize,
+    others: usize,
+}
+
+impl<'a> Place<'a> {
+    fn take(making: &'a AtomicUsize) -> Self {
+        Self {
+            making,
+            others: making.fetch_add(1, Ordering::AcqRel),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.making.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// One line in the format of OpenSSH, without what may stand around it.
+fn public_key(line: &str) -> Result<String> {
+    let invalid = || {
+        Error::invalid(
+            "sshPublicKey",
+            "is not a public key in the one-line format of OpenSSH",
+        )
+    };
+    let line = line.trim();
+    if line.contains(['\n', '\r']) {
+        return Err(invalid());
+    }
+    let key = PublicKey::from_openssh(line).map_err(|error| invalid().caused_by(error))?;
+    key.to_openssh().map_err(|error| invalid().caused_by(error))
+}
