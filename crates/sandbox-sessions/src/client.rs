@@ -6,7 +6,10 @@ use sandbox_api::hooks::{BearerToken, Hooks};
 use secrecy::SecretString;
 
 use crate::api_url::ApiUrl;
-use crate::requests::{CreateSession, DeleteSession, GetSession, ListSessions, RunCode};
+use crate::requests::{
+    CheckHealth, CreateSession, DeleteSession, GetSession, ListSessions, PauseSession, ResumeSession,
+    RunCode, RunCommand,
+};
 use crate::{Error, SessionId, SessionsClientBuilder};
 
 /// A client of the Sandbox API.
@@ -114,6 +117,26 @@ impl SessionsClient {
     /// Runs code in a session and waits for its end.
     pub fn run_code(&self, id: &SessionId, code: impl Into<String>) -> RunCode {
         RunCode::new(self.clone(), *id, code.into())
+    }
+
+    /// Runs a shell command in a session and waits for its end.
+    pub fn run_command(&self, id: &SessionId, command: impl Into<String>) -> RunCommand {
+        RunCommand::new(self.clone(), *id, command.into())
+    }
+
+    /// Suspends everything that runs in a session and keeps its memory and files. Its time to live runs on.
+    pub fn pause_session(&self, id: &SessionId) -> PauseSession {
+        PauseSession::new(self.clone(), *id)
+    }
+
+    /// Lets everything in a paused session go on where it was.
+    pub fn resume_session(&self, id: &SessionId) -> ResumeSession {
+        ResumeSession::new(self.clone(), *id)
+    }
+
+    /// Whether the API is able to serve.
+    pub fn check_health(&self) -> CheckHealth {
+        CheckHealth::new(self.clone())
     }
 }
 

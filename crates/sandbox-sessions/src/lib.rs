@@ -49,6 +49,9 @@
 //! | `SessionStatus.RUNNING`, `.value` | [`SessionStatus::Running`], `Display` |
 //! | `SandboxAPIError` and its kinds, `ValueError` | [`Error`] and its [`ErrorKind`]s |
 //!
+//! Beyond the Python SDK there are [`run_command`] with an environment, [`pause_session`] and [`resume_session`], and
+//! [`check_health`].
+//!
 //! [`timeout`]: SessionsClientBuilder::timeout
 //! [`root_certificates_pem`]: SessionsClientBuilder::root_certificates_pem
 //! [`danger_accept_invalid_certs`]: SessionsClientBuilder::danger_accept_invalid_certs
@@ -57,6 +60,10 @@
 //! [`get_session`]: SessionsClient::get_session
 //! [`delete_session`]: SessionsClient::delete_session
 //! [`run_code`]: SessionsClient::run_code
+//! [`run_command`]: SessionsClient::run_command
+//! [`pause_session`]: SessionsClient::pause_session
+//! [`resume_session`]: SessionsClient::resume_session
+//! [`check_health`]: SessionsClient::check_health
 
 mod api_url;
 mod arguments;
@@ -79,8 +86,11 @@ pub use command_result::CommandResult;
 pub use environment::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
 pub use error::{Error, ErrorKind, RateLimit};
 pub use language::Language;
-pub use requests::{CreateSession, DeleteSession, GetSession, ListSessions, RequestFuture, RunCode};
-pub use sandbox_api::open::{CommandStatus, SessionStatus};
+pub use requests::{
+    CheckHealth, CreateSession, DeleteSession, GetSession, ListSessions, PauseSession, RequestFuture,
+    ResumeSession, RunCode, RunCommand,
+};
+pub use sandbox_api::open::{CommandStatus, HealthStatus, SessionStatus};
 pub use secrecy::SecretString;
 pub use session::Session;
 pub use session_id::SessionId;

@@ -6,7 +6,7 @@ use sandbox_api::types as wire;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::requests::{DeleteSession, RunCode};
+use crate::requests::{DeleteSession, RunCode, RunCommand};
 use crate::{Error, SessionId, SessionStatus, SessionsClient};
 
 /// A handle to a session: its identifier, a client, and the session's state when the API last told it.
@@ -81,6 +81,31 @@ impl Session {
     /// Runs code in the session and waits for its end. The handle's own state is not updated.
     pub fn run_code(&self, code: impl Into<String>) -> RunCode {
         self.client.run_code(&self.id(), code)
+    }
+
+    /// Runs a shell command in the session and waits for its end. The handle's own state is not updated.
+    pub fn run_command(&self, command: impl Into<String>) -> RunCommand {
+        self.client.run_command(&self.id(), command)
+    }
+
+    /// Suspends everything that runs in the session and keeps the new state in this handle.
+    ///
+    /// # Errors
+    ///
+    /// As [`PauseSession`](crate::PauseSession).
+    pub async fn pause(&mut self) -> Result<(), Error> {
+        self.state = self.client.pause_session(&self.id()).await?.state;
+        Ok(())
+    }
+
+    /// Lets everything in the session go on and keeps the new state in this handle.
+    ///
+    /// # Errors
+    ///
+    /// As [`ResumeSession`](crate::ResumeSession).
+    pub async fn resume(&mut self) -> Result<(), Error> {
+        self.state = self.client.resume_session(&self.id()).await?.state;
+        Ok(())
     }
 
     /// Asks the API for the session's present state and keeps it in this handle. A failure changes nothing.

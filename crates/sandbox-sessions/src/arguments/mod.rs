@@ -9,6 +9,7 @@ mod metadata;
 mod seconds;
 mod ssh_public_key;
 mod text;
+mod variable_name;
 
 pub(crate) use image::check_image;
 pub(crate) use integer::integer;
@@ -16,3 +17,4 @@ pub(crate) use metadata::to_metadata;
 pub(crate) use seconds::whole_seconds;
 pub(crate) use ssh_public_key::check_ssh_public_key;
 pub(crate) use text::text;
+pub(crate) use variable_name::check_variable_name;

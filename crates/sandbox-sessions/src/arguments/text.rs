@@ -4,7 +4,7 @@ use crate::Error;
 
 /// Checks a text's length, and that no NUL character is in it. The text itself is never quoted.
 pub(crate) fn text<const MIN: usize, const MAX: usize>(
-    name: &'static str,
+    name: &str,
     text: String,
 ) -> Result<BoundedString<MIN, MAX>, Error> {
     BoundedString::new(text).map_err(|error| {

@@ -1,21 +1,29 @@
 //! Requests, one file each: required values are given when they are made, optional ones are chained, and awaiting
 //! one checks its values and sends it.
 
+mod check_health;
 mod create_session;
 mod delete_session;
 mod get_session;
 mod list_sessions;
+mod pause_session;
+mod resume_session;
 mod run_code;
+mod run_command;
 
 use std::pin::Pin;
 
 use crate::Error;
 
+pub use check_health::CheckHealth;
 pub use create_session::CreateSession;
 pub use delete_session::DeleteSession;
 pub use get_session::GetSession;
 pub use list_sessions::ListSessions;
+pub use pause_session::PauseSession;
+pub use resume_session::ResumeSession;
 pub use run_code::RunCode;
+pub use run_command::RunCommand;
 
 /// The future of a request that is being sent. Dropping it abandons the request; the API may still carry it out.
 pub type RequestFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;

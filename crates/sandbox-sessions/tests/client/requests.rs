@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use httpmock::MockServer;
-use sandbox_sessions::{CommandStatus, Language, Session, SessionStatus, SessionsClient};
+use sandbox_sessions::{CommandStatus, HealthStatus, Language, Session, SessionStatus, SessionsClient};
 use serde_json::{Value, json};
 
 use crate::support::{ID, Scripted, TOKEN, answer, client_for, command_result, id, session};
@@ -200,6 +200,92 @@ async fn run_code_sends_language_and_timeout() {
     assert!(!result.stderr_truncated());
     assert!(!result.success());
     assert_eq!(serde_json::to_value(&result).unwrap()["exitCode"], 3);
+}
+
+#[tokio::test]
+async fn run_command_sends_the_environment() {
+    let server = MockServer::start_async().await;
+    let mock = server
+        .mock_async(|when, then| {
+            when.method("POST")
+                .path(format!("/v1/sessions/{ID}/commands"))
+                .json_body(json!({
+                    "command": "echo $A$B", "timeout": 60, "env": { "A": "last", "B": "" },
+                }));
+            then.status(200).json_body(command_result());
+        })
+        .await;
+    let request = client_for(server.url("/v1")).run_command(&id(), "echo $A$B");
+    assert!(
+        request
+            .env("A", "first")
+            .env("B", "")
+            .env("A", "last")
+            .await
+            .unwrap()
+            .success()
+    );
+    mock.assert_async().await;
+}
+
+#[tokio::test]
+async fn pausing_and_resuming_update_the_handle() {
+    let server = MockServer::start_async().await;
+    let state = |status: &str| {
+        let mut state = session();
+        state["status"] = json!(status);
+        state
+    };
+    for (verb, status) in [("pause", "paused"), ("resume", "running")] {
+        server
+            .mock_async(|when, then| {
+                when.method("POST").path(format!("/v1/sessions/{ID}/{verb}"));
+                then.status(200).json_body(state(status));
+            })
+            .await;
+    }
+    let mut handle = {
+        let api = Scripted::answering(answer(
+            "200 OK",
+            "application/json",
+            &state("running").to_string(),
+        ))
+        .await;
+        api.client().get_session(&id()).await.unwrap()
+    };
+    // Its API is gone, so nothing changes.
+    handle.pause().await.unwrap_err();
+    assert_eq!(*handle.status(), SessionStatus::Running);
+
+    let client = client_for(server.url("/v1"));
+    assert_eq!(
+        *client.pause_session(&id()).await.unwrap().status(),
+        SessionStatus::Paused
+    );
+    let mut handle = client.resume_session(&id()).await.unwrap();
+    assert_eq!(*handle.status(), SessionStatus::Running);
+    handle.pause().await.unwrap();
+    assert_eq!(*handle.status(), SessionStatus::Paused);
+    handle.resume().await.unwrap();
+    assert_eq!(*handle.status(), SessionStatus::Running);
+}
+
+#[tokio::test]
+async fn the_health_check_sends_no_token() {
+    let server = MockServer::start_async().await;
+    let mock = server
+        .mock_async(|when, then| {
+            when.method("GET")
+                .path("/v1/health")
+                .header_missing("authorization");
+            then.status(200).json_body(json!({ "status": "healthy" }));
+        })
+        .await;
+    assert_eq!(
+        client_for(server.url("/v1")).check_health().await.unwrap(),
+        HealthStatus::Healthy
+    );
+    mock.assert_async().await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use httpmock::MockServer;
-use sandbox_sessions::{CreateSession, Error, ErrorKind, ListSessions, RunCode};
+use sandbox_sessions::{CreateSession, Error, ErrorKind, ListSessions, RunCode, RunCommand};
 use serde_json::json;
 
 use crate::support::{client_for, id};
@@ -148,6 +148,42 @@ async fn refuses_bad_code_and_timeouts() {
         (
             timeout(Duration::from_millis(1500)),
             "timeout is 1.5s, which has a fraction; it must be whole seconds from 1 to 300",
+        ),
+    ];
+    for (request, message) in table {
+        api.expect_refusal(request, message).await;
+    }
+}
+
+#[tokio::test]
+async fn refuses_bad_commands_and_variables() {
+    let api = Untouched::start().await;
+    let client = client_for(api.server.url("/v1"));
+    let env = |name: &str, value: &str| client.run_command(&id(), "true").env(name, value);
+    let table: [(RunCommand, &str); 6] = [
+        (client.run_command(&id(), ""), "command is empty"),
+        (
+            client.run_command(&id(), "ls\0"),
+            "command has a NUL character at byte 2",
+        ),
+        (
+            client
+                .run_command(&id(), "true")
+                .timeout(Duration::from_secs(301)),
+            "timeout is 301s; it must be whole seconds from 1 to 300",
+        ),
+        (
+            env("A=B", "c"),
+            "environment variable \"A=B\" must consist of ASCII letters, digits and underscores and not start with a \
+             digit",
+        ),
+        (
+            env("SANDBOX_AGENT_TIMEOUT_MS", "1"),
+            "environment variable \"SANDBOX_AGENT_TIMEOUT_MS\" starts with the reserved SANDBOX_AGENT_",
+        ),
+        (
+            env("A", "\0"),
+            "environment variable A has a NUL character at byte 0",
         ),
     ];
     for (request, message) in table {

@@ -1,0 +1,42 @@
+use std::future::IntoFuture;
+
+use super::RequestFuture;
+use crate::send::Operation;
+use crate::{Error, Session, SessionId, SessionsClient};
+
+/// A request to suspend a session, made by [`SessionsClient::pause_session`]; awaiting it sends it and returns the
+/// session as it is then.
+///
+/// # Errors
+///
+/// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended or
+/// belongs to somebody else; [`Operation`](crate::ErrorKind::Operation) with the code `INVALID_STATE` if it is not
+/// running, or `UNSUPPORTED` if the API's sandboxes cannot be paused; otherwise any kind but
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
+#[derive(Debug)]
+#[must_use = "a request is sent only when it is awaited"]
+pub struct PauseSession {
+    client: SessionsClient,
+    id: SessionId,
+}
+
+impl PauseSession {
+    pub(crate) fn new(client: SessionsClient, id: SessionId) -> Self {
+        Self { client, id }
+    }
+}
+
+impl IntoFuture for PauseSession {
+    type Output = Result<Session, Error>;
+    type IntoFuture = RequestFuture<Session>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { client, id } = self;
+            let operation = Operation::on("pause session", id);
+            let call = || client.api().pause_session(id.as_uuid());
+            let state = client.send(operation, client.timeout(), call).await?;
+            Ok(Session::new(client, state))
+        })
+    }
+}
