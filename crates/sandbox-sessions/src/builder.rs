@@ -68,8 +68,8 @@ impl SessionsClientBuilder {
         self
     }
 
-    /// How long one HTTP request may take, from the start of connecting to the last byte of the answer. The default
-    /// is 30 s. Requests that run code may take this long on top of the code's own timeout.
+    /// How long one HTTP request may take, from the start of connecting to the last byte of the answer. The
+    /// default is 30 s. Requests that run code may take this long on top of the code's own timeout.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -87,15 +87,16 @@ impl SessionsClientBuilder {
         self
     }
 
-    /// Accepts any TLS certificate. Whoever sits between client and API can then read the token and everything
-    /// else: [`root_certificates_pem`](Self::root_certificates_pem) is nearly always what is wanted instead.
+    /// Accepts any TLS certificate. Whoever sits between client and API can then read the token and
+    /// everything else: [`root_certificates_pem`](Self::root_certificates_pem) is nearly always what is
+    /// wanted instead.
     pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
         self.http.accept_invalid_certs = accept;
         self
     }
 
-    /// Sends all requests with this HTTP client, for its proxies, certificates or connection pool. A timeout of its
-    /// own should exceed the longest code timeout, because the shorter of two timeouts wins.
+    /// Sends all requests with this HTTP client, for its proxies, certificates or connection pool. A timeout
+    /// of its own should exceed the longest code timeout, because the shorter of two timeouts wins.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http_client = Some(client);
         self
@@ -105,9 +106,9 @@ impl SessionsClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`] for a URL or token that is missing or unusable, a timeout of zero, a certificate
-    /// or user agent that cannot be used, and for settings that an own [`http_client`](Self::http_client) would
-    /// ignore.
+    /// [`ErrorKind::InvalidArgument`] for a URL or token that is missing or unusable, a timeout of zero, a
+    /// certificate or user agent that cannot be used, and for settings that an own
+    /// [`http_client`](Self::http_client) would ignore.
     pub fn build(self) -> Result<SessionsClient, Error> {
         let url = ApiUrl::parse("API URL", &self.url)?;
         let token = parse_token("token", &self.token)?;

@@ -14,9 +14,9 @@ use crate::{Error, SessionId, SessionsClientBuilder};
 
 /// A client of the Sandbox API.
 ///
-/// Cloning is cheap, and clones share one pool of connections. Dropping the last clone closes the connections; it
-/// ends no session. A session ends when it is deleted or when its time to live has passed, even if this process is
-/// killed.
+/// Cloning is cheap, and clones share one pool of connections. Dropping the last clone closes the
+/// connections; it ends no session. A session ends when it is deleted or when its time to live has passed,
+/// even if this process is killed.
 ///
 /// Its methods return requests: optional settings are chained, and awaiting the request sends it.
 ///

@@ -19,14 +19,14 @@ impl SessionsClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), naming the variable, when one is missing or
-    /// set to something unusable. An empty variable is an unusable one, not a missing one.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), naming the variable, when one is
+    /// missing or set to something unusable. An empty variable is an unusable one, not a missing one.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_lookup(|name| std::env::var(name))
     }
 
-    /// As [`from_env`](Self::from_env), with the variables looked up by the caller's function instead of in the
-    /// process's environment.
+    /// As [`from_env`](Self::from_env), with the variables looked up by the caller's function instead of in
+    /// the process's environment.
     ///
     /// ```
     /// use std::env::VarError;

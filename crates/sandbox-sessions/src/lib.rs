@@ -14,19 +14,20 @@
 //! # }
 //! ```
 //!
-//! [`SessionsClient`] is the way in. Its methods return requests: what is required is passed when they are made, what
-//! is optional is chained, and awaiting a request checks its values and sends it. A value outside its bounds fails
-//! before anything is sent. Everything that can fail does so with the one type [`Error`].
+//! [`SessionsClient`] is the way in. Its methods return requests: what is required is passed when they are
+//! made, what is optional is chained, and awaiting a request checks its values and sends it. A value outside
+//! its bounds fails before anything is sent. Everything that can fail does so with the one type [`Error`].
 //!
-//! Sessions end when they are deleted or when their time to live has passed, and not when a handle is dropped: delete
-//! what is no longer needed, and choose a time to live that suits the purpose, for the time when deleting fails.
+//! Sessions end when they are deleted or when their time to live has passed, and not when a handle is
+//! dropped: delete what is no longer needed, and choose a time to live that suits the purpose, for the time
+//! when deleting fails.
 //!
 //! The client needs a Tokio runtime with time and I/O enabled. The proxies that the environment names
-//! (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) are honoured, except for an API on the machine's own loopback address.
-//! Redirects are not followed, so that a token never goes to a host it was not meant for.
+//! (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) are honoured, except for an API on the machine's own loopback
+//! address. Redirects are not followed, so that a token never goes to a host it was not meant for.
 //!
-//! Each request is traced in a [`tracing`] span named `request`, with the fields `operation`, `session`, `status` and
-//! `request_id`: never with code, output, metadata or the token.
+//! Each request is traced in a [`tracing`] span named `request`, with the fields `operation`, `session`,
+//! `status` and `request_id`: never with code, output, metadata or the token.
 //!
 //! # Coming from Python
 //!
@@ -49,8 +50,8 @@
 //! | `SessionStatus.RUNNING`, `.value` | [`SessionStatus::Running`], `Display` |
 //! | `SandboxAPIError` and its kinds, `ValueError` | [`Error`] and its [`ErrorKind`]s |
 //!
-//! Beyond the Python SDK there are [`run_command`] with an environment, [`pause_session`] and [`resume_session`], and
-//! [`check_health`].
+//! Beyond the Python SDK there are [`run_command`] with an environment, [`pause_session`] and
+//! [`resume_session`], and [`check_health`].
 //!
 //! [`timeout`]: SessionsClientBuilder::timeout
 //! [`root_certificates_pem`]: SessionsClientBuilder::root_certificates_pem

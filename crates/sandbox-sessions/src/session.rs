@@ -11,7 +11,8 @@ use crate::{Error, SessionId, SessionStatus, SessionsClient};
 
 /// A handle to a session: its identifier, a client, and the session's state when the API last told it.
 ///
-/// Dropping the handle does not end the session. It serialises to what the API says of it, with the API's names.
+/// Dropping the handle does not end the session. It serialises to what the API says of it, with the API's
+/// names.
 #[derive(Clone)]
 pub struct Session {
     client: SessionsClient,

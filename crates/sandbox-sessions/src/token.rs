@@ -3,7 +3,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::Error;
 
-/// Checks that a token can be sent. `name` is what the caller knows it by: an argument or an environment variable.
+/// Checks that a token can be sent. `name` is what the caller knows it by: an argument or an environment
+/// variable.
 ///
 /// A refused token is never quoted: a mangled one is still most of a secret.
 pub(crate) fn parse_token(name: &'static str, token: &SecretString) -> Result<BearerToken, Error> {

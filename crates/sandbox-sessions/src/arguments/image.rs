@@ -5,8 +5,8 @@ use crate::Error;
 
 /// Checks that `image` can be an image reference: `[registry[:port]/]path[:tag][@digest]`.
 ///
-/// Deliberately no more than the character set and the shape of the path, since what names there are is the API's
-/// business; this catches what is certainly a mistake, such as a URL, a space or an option.
+/// Deliberately no more than the character set and the shape of the path, since what names there are is the
+/// API's business; this catches what is certainly a mistake, such as a URL, a space or an option.
 pub(crate) fn check_image<const MIN: usize, const MAX: usize>(
     image: String,
 ) -> Result<BoundedString<MIN, MAX>, Error> {

@@ -1,7 +1,7 @@
 //! Checks of what the caller passes, made before anything is sent.
 //!
-//! Each refusal names the argument, the value (unless it may be a secret or is large) and the bound. Bounds that the
-//! contract states come with its types: they are inferred from the field that a value is for.
+//! Each refusal names the argument, the value (unless it may be a secret or is large) and the bound. Bounds
+//! that the contract states come with its types: they are inferred from the field that a value is for.
 
 mod image;
 mod integer;

@@ -7,8 +7,8 @@ use crate::Error;
 
 /// Checks for one line of the form `algorithm base64 [comment]`, as in an OpenSSH `.pub` file.
 ///
-/// Whether the API's SSH server supports the algorithm, and whether the key material is sound, is for the API to say.
-/// Refused text is never quoted: it may well be the private half.
+/// Whether the API's SSH server supports the algorithm, and whether the key material is sound, is for the API
+/// to say. Refused text is never quoted: it may well be the private half.
 pub(crate) fn check_ssh_public_key<const MIN: usize, const MAX: usize>(
     line: String,
 ) -> Result<BoundedString<MIN, MAX>, Error> {

@@ -18,8 +18,9 @@ const MAX_MESSAGE: usize = 1024;
 /// How much of an answer that makes no sense is kept, in characters.
 const MAX_SNIPPET: usize = 256;
 
-/// The one status whose body the generated code reads as a success. It reports failures to do so without the status;
-/// answers with other statuses never fail that way, because the hooks of `sandbox-api` give each error a sound body.
+/// The one status whose body the generated code reads as a success. It reports failures to do so without the
+/// status; answers with other statuses never fail that way, because the hooks of `sandbox-api` give each
+/// error a sound body.
 const DECODED: StatusCode = StatusCode::OK;
 
 /// What a failure of the generated client means to callers.

@@ -13,19 +13,20 @@ pub enum ErrorKind {
     /// The bearer token is missing, wrong or expired (HTTP 401).
     Unauthorized,
     /// The session does not exist, has ended, or belongs to somebody else (HTTP 404 with the code
-    /// `SESSION_NOT_FOUND`). A 404 that says anything else, such as a wrong base URL, is an [`Operation`] error,
-    /// so that it is never mistaken for a session that is gone.
+    /// `SESSION_NOT_FOUND`). A 404 that says anything else, such as a wrong base URL, is an [`Operation`]
+    /// error, so that it is never mistaken for a session that is gone.
     ///
     /// [`Operation`]: ErrorKind::Operation
     SessionNotFound,
     /// Too many requests (HTTP 429); [`Error::rate_limit`](crate::Error::rate_limit) says when to come back.
     RateLimited,
-    /// The API refused or failed the operation in any other way (any other HTTP status that is not a success).
+    /// The API refused or failed the operation in any other way (any other HTTP status that is not a
+    /// success).
     Operation,
     /// A value was refused before anything was sent; the message names the value and its bounds.
     InvalidArgument,
-    /// The API said the operation succeeded, but the answer is not what the API's contract promises. The operation
-    /// may have taken effect.
+    /// The API said the operation succeeded, but the answer is not what the API's contract promises. The
+    /// operation may have taken effect.
     Decode,
 }
 

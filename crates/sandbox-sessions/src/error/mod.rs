@@ -17,8 +17,8 @@ pub use rate_limit::RateLimit;
 /// Why an operation failed.
 ///
 /// [`kind`](Error::kind) says what to do about it; the other accessors hold whatever was learned on the way.
-/// `Display` describes this layer only, and [`source`](StdError::source) carries the cause where there is one, so
-/// that reporters which walk the chain print everything once. The token is never part of either.
+/// `Display` describes this layer only, and [`source`](StdError::source) carries the cause where there is
+/// one, so that reporters which walk the chain print everything once. The token is never part of either.
 ///
 /// For readers of the Python SDK:
 ///
@@ -106,22 +106,22 @@ impl Error {
         self.0.kind
     }
 
-    /// What went wrong, in words: the API's own where it gave any, at most 1024 characters, with control characters
-    /// replaced.
+    /// What went wrong, in words: the API's own where it gave any, at most 1024 characters, with control
+    /// characters replaced.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The API's code for the failure, such as `INVALID_TTL`; `HTTP_502` and the like if what answered with that
-    /// status was not the API but, for instance, a proxy before it.
+    /// The API's code for the failure, such as `INVALID_TTL`; `HTTP_502` and the like if what answered with
+    /// that status was not the API but, for instance, a proxy before it.
     #[must_use]
     pub fn error_code(&self) -> Option<&str> {
         self.0.answer.error_code.as_deref()
     }
 
-    /// Further facts the API gave about the failure; empty when it gave none. If an answer was not in the API's
-    /// format, `body` is its beginning: at most 256 characters, with control characters replaced.
+    /// Further facts the API gave about the failure; empty when it gave none. If an answer was not in the
+    /// API's format, `body` is its beginning: at most 256 characters, with control characters replaced.
     #[must_use]
     pub fn details(&self) -> &Map<String, Value> {
         &self.0.answer.details
@@ -149,11 +149,11 @@ impl Error {
         self.0.answer.rate_limit.as_ref()
     }
 
-    /// Whether the same call may succeed later without anybody changing anything: the connection failed, time ran
-    /// out, the rate limit was hit, or the API (or a proxy before it) was unavailable.
+    /// Whether the same call may succeed later without anybody changing anything: the connection failed, time
+    /// ran out, the rate limit was hit, or the API (or a proxy before it) was unavailable.
     ///
-    /// This says nothing about whether the failed attempt took effect. After a lost connection a session may have
-    /// been created all the same.
+    /// This says nothing about whether the failed attempt took effect. After a lost connection a session may
+    /// have been created all the same.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {

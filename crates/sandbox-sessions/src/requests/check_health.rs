@@ -4,13 +4,15 @@ use super::RequestFuture;
 use crate::send::Operation;
 use crate::{Error, HealthStatus, SessionsClient};
 
-/// A request for the API's health, made by [`SessionsClient::check_health`]; awaiting it sends it, without the token.
+/// A request for the API's health, made by [`SessionsClient::check_health`]; awaiting it sends it, without
+/// the token.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Operation`](crate::ErrorKind::Operation) with the status 503 if the API cannot serve now; otherwise
-/// any kind but [`InvalidArgument`](crate::ErrorKind::InvalidArgument),
-/// [`Unauthorized`](crate::ErrorKind::Unauthorized) and [`SessionNotFound`](crate::ErrorKind::SessionNotFound).
+/// [`ErrorKind::Operation`](crate::ErrorKind::Operation) with the status 503 if the API cannot serve now;
+/// otherwise any kind but [`InvalidArgument`](crate::ErrorKind::InvalidArgument),
+/// [`Unauthorized`](crate::ErrorKind::Unauthorized) and
+/// [`SessionNotFound`](crate::ErrorKind::SessionNotFound).
 #[derive(Debug)]
 #[must_use = "a request is sent only when it is awaited"]
 pub struct CheckHealth {

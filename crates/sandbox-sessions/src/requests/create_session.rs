@@ -30,8 +30,8 @@ use crate::{Error, Session, SessionsClient};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for a value outside
-/// the bounds that its setter states; otherwise any kind but
+/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for a value
+/// outside the bounds that its setter states; otherwise any kind but
 /// [`SessionNotFound`](crate::ErrorKind::SessionNotFound). An image the API does not have is an
 /// [`Operation`](crate::ErrorKind::Operation) error with the code `IMAGE_UNAVAILABLE`.
 #[derive(Debug)]
@@ -55,29 +55,29 @@ impl CreateSession {
         }
     }
 
-    /// The time to live, counted from the creation: whole seconds from 60 to 28800 (8 hours). The API's default is
-    /// one hour.
+    /// The time to live, counted from the creation: whole seconds from 60 to 28800 (8 hours). The API's
+    /// default is one hour.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// The environment inside the session, such as `python:3.11`: an image reference of 1 to 255 characters. Which
-    /// images there are depends on the API, as does the default.
+    /// The environment inside the session, such as `python:3.11`: an image reference of 1 to 255 characters.
+    /// Which images there are depends on the API, as does the default.
     pub fn image(mut self, image: impl Into<String>) -> Self {
         self.image = Some(image.into());
         self
     }
 
-    /// Kept with the session and given back with it: anything that serialises to a JSON object of at most 16 KiB,
-    /// nested at most 32 levels deep.
+    /// Kept with the session and given back with it: anything that serialises to a JSON object of at most 16
+    /// KiB, nested at most 32 levels deep.
     pub fn metadata(mut self, metadata: impl Serialize) -> Self {
         self.metadata = Some(to_metadata(&metadata));
         self
     }
 
-    /// The only key that SSH connections to the session are then accepted with: the line of an OpenSSH `.pub` file,
-    /// `algorithm base64 comment`, of at most 16384 bytes.
+    /// The only key that SSH connections to the session are then accepted with: the line of an OpenSSH `.pub`
+    /// file, `algorithm base64 comment`, of at most 16384 bytes.
     pub fn ssh_public_key(mut self, line: impl Into<String>) -> Self {
         self.ssh_public_key = Some(line.into());
         self

@@ -14,8 +14,9 @@ use crate::{Error, SessionId, SessionsClient};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended already
-/// or belongs to somebody else; otherwise any kind but [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
+/// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended
+/// already or belongs to somebody else; otherwise any kind but
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
 #[derive(Debug)]
 #[must_use = "a request is sent only when it is awaited"]
 pub struct DeleteSession {
@@ -43,8 +44,8 @@ impl IntoFuture for DeleteSession {
     }
 }
 
-/// The contract's answer is a 200 with a message, but the status says it all: servers in the field also answer with a
-/// 204, or with a body of their own. A body that is not even JSON did not come from the API.
+/// The contract's answer is a 200 with a message, but the status says it all: servers in the field also
+/// answer with a 204, or with a body of their own. A body that is not even JSON did not come from the API.
 #[expect(
     clippy::result_large_err,
     reason = "the error is the generated client's, and on its way to becoming ours"

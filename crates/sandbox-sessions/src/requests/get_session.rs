@@ -17,8 +17,9 @@ use crate::{Error, Session, SessionId, SessionsClient};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended or
-/// belongs to somebody else; otherwise any kind but [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
+/// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended
+/// or belongs to somebody else; otherwise any kind but
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
 #[derive(Debug)]
 #[must_use = "a request is sent only when it is awaited"]
 pub struct GetSession {

@@ -5,8 +5,8 @@ use crate::arguments::integer;
 use crate::send::Operation;
 use crate::{Error, Session, SessionPage, SessionsClient};
 
-/// A request for one page of the caller's live sessions, made by [`SessionsClient::list_sessions`]; awaiting it
-/// sends it.
+/// A request for one page of the caller's live sessions, made by [`SessionsClient::list_sessions`]; awaiting
+/// it sends it.
 ///
 /// ```no_run
 /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
@@ -21,8 +21,8 @@ use crate::{Error, Session, SessionPage, SessionsClient};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for a limit outside
-/// 1 to 100; otherwise any kind but [`SessionNotFound`](crate::ErrorKind::SessionNotFound).
+/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for a limit
+/// outside 1 to 100; otherwise any kind but [`SessionNotFound`](crate::ErrorKind::SessionNotFound).
 #[derive(Debug)]
 #[must_use = "a request is sent only when it is awaited"]
 pub struct ListSessions {

@@ -1,5 +1,5 @@
-//! Requests, one file each: required values are given when they are made, optional ones are chained, and awaiting
-//! one checks its values and sends it.
+//! Requests, one file each: required values are given when they are made, optional ones are chained, and
+//! awaiting one checks its values and sends it.
 
 mod check_health;
 mod create_session;
@@ -25,5 +25,6 @@ pub use resume_session::ResumeSession;
 pub use run_code::RunCode;
 pub use run_command::RunCommand;
 
-/// The future of a request that is being sent. Dropping it abandons the request; the API may still carry it out.
+/// The future of a request that is being sent. Dropping it abandons the request; the API may still carry it
+/// out.
 pub type RequestFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;

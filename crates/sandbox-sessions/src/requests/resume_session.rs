@@ -4,14 +4,14 @@ use super::RequestFuture;
 use crate::send::Operation;
 use crate::{Error, Session, SessionId, SessionsClient};
 
-/// A request to let a paused session go on, made by [`SessionsClient::resume_session`]; awaiting it sends it and
-/// returns the session as it is then.
+/// A request to let a paused session go on, made by [`SessionsClient::resume_session`]; awaiting it sends it
+/// and returns the session as it is then.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended or
-/// belongs to somebody else; [`Operation`](crate::ErrorKind::Operation) with the code `INVALID_STATE` if it is not
-/// paused, or `UNSUPPORTED` if the API's sandboxes cannot be paused; otherwise any kind but
+/// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended
+/// or belongs to somebody else; [`Operation`](crate::ErrorKind::Operation) with the code `INVALID_STATE` if
+/// it is not paused, or `UNSUPPORTED` if the API's sandboxes cannot be paused; otherwise any kind but
 /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
 #[derive(Debug)]
 #[must_use = "a request is sent only when it is awaited"]

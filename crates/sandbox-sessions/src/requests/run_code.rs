@@ -32,10 +32,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for code that is
-/// empty, holds a NUL character or is longer than 1048576 characters, and for a timeout outside its bounds;
-/// otherwise any kind. A paused session is an [`Operation`](crate::ErrorKind::Operation) error with the code
-/// `INVALID_STATE`. Code that fails or exceeds its own timeout is no error but a [`CommandResult`].
+/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for code that
+/// is empty, holds a NUL character or is longer than 1048576 characters, and for a timeout outside its
+/// bounds; otherwise any kind. A paused session is an [`Operation`](crate::ErrorKind::Operation) error with
+/// the code `INVALID_STATE`. Code that fails or exceeds its own timeout is no error but a [`CommandResult`].
 #[must_use = "a request is sent only when it is awaited"]
 pub struct RunCode {
     client: SessionsClient,

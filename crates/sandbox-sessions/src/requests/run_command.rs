@@ -13,7 +13,8 @@ use crate::{CommandResult, Error, SessionId, SessionsClient};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request to run a shell command in a session, made by [`SessionsClient::run_command`] or
-/// [`Session::run_command`](crate::Session::run_command); awaiting it sends it and waits until the command has ended.
+/// [`Session::run_command`](crate::Session::run_command); awaiting it sends it and waits until the command
+/// has ended.
 ///
 /// ```no_run
 /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
@@ -25,11 +26,11 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for a command that is
-/// empty, holds a NUL character or is longer than 1048576 characters, and for a variable or a timeout outside the
-/// bounds that its setter states; otherwise any kind. A paused session is an
-/// [`Operation`](crate::ErrorKind::Operation) error with the code `INVALID_STATE`. A command that fails or exceeds its
-/// own timeout is no error but a [`CommandResult`].
+/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for a command
+/// that is empty, holds a NUL character or is longer than 1048576 characters, and for a variable or a timeout
+/// outside the bounds that its setter states; otherwise any kind. A paused session is an
+/// [`Operation`](crate::ErrorKind::Operation) error with the code `INVALID_STATE`. A command that fails or
+/// exceeds its own timeout is no error but a [`CommandResult`].
 #[must_use = "a request is sent only when it is awaited"]
 pub struct RunCommand {
     client: SessionsClient,
@@ -50,16 +51,17 @@ impl RunCommand {
         }
     }
 
-    /// Sets an environment variable for the command, in addition to the session's own; the last value for a name
-    /// counts. A name consists of ASCII letters, digits and underscores and does not start with a digit or with
-    /// `SANDBOX_AGENT_`; a value has at most 16384 characters, none of them NUL.
+    /// Sets an environment variable for the command, in addition to the session's own; the last value for a
+    /// name counts. A name consists of ASCII letters, digits and underscores and does not start with a digit
+    /// or with `SANDBOX_AGENT_`; a value has at most 16384 characters, none of them NUL.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
-    /// How long the command may run: whole seconds from 1 to 300. The default is 60 s. The HTTP request outlives it by
-    /// the client's [`timeout`](crate::SessionsClientBuilder::timeout), so that the result can arrive.
+    /// How long the command may run: whole seconds from 1 to 300. The default is 60 s. The HTTP request
+    /// outlives it by the client's [`timeout`](crate::SessionsClientBuilder::timeout), so that the result can
+    /// arrive.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
