@@ -77,7 +77,7 @@ impl CreateSession {
     }
 
     /// The only key that SSH connections to the session are then accepted with: the line of an OpenSSH `.pub`
-    /// file, `algorithm base64 comment`, of at most 16384 bytes.
+    /// file, `algorithm base64 comment`, of at most 16384 characters. White space around it is dropped.
     pub fn ssh_public_key(mut self, line: impl Into<String>) -> Self {
         self.ssh_public_key = Some(line.into());
         self
