@@ -1,7 +1,7 @@
 //! Why something could not be done.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a sandbox could not be started, found, changed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -52,4 +52,30 @@ pub enum Error {
         /// Why it is not possible.
         why: String,
     },
+}
+
+/// Says what was being done when a call failed.
+pub(crate) trait Context<T> {
+    /// `step` completes the sentence "cannot …".
+    fn during(self, step: &str) -> Result<T, Error>;
+    /// As [`during`](Self::during), with the file or directory it was done to.
+    fn during_on(self, step: &str, path: impl AsRef<Path>) -> Result<T, Error>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+    fn during(self, step: &str) -> Result<T, Error> {
+        self.map_err(|source| Error::Step {
+            step: step.to_owned(),
+            path: None,
+            source: source.into(),
+        })
+    }
+
+    fn during_on(self, step: &str, path: impl AsRef<Path>) -> Result<T, Error> {
+        self.map_err(|source| Error::Step {
+            step: step.to_owned(),
+            path: Some(path.as_ref().to_owned()),
+            source: source.into(),
+        })
+    }
 }

@@ -1,9 +1,19 @@
 //! The first process of a sandbox.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
+use rustix::thread::{Gid, Uid};
+
+use crate::capabilities::IdMapping;
+use crate::error::{Context, Error};
+use crate::helper;
+use crate::privileges;
 use crate::process::Processes;
+use crate::root::{self, Sources};
+use crate::scope::Scopes;
+use crate::sys;
+use crate::wire::{self, Order, Report};
 
 /// The argument a program is started with to become a sandbox.
 pub const INIT_ARGUMENT: &str = "__sandbox-init";
@@ -27,6 +37,86 @@ pub struct Inside {
 /// To be called before the program does anything else, in particular before it starts a thread, when its first
 /// argument is [`INIT_ARGUMENT`]. When `run` returns the sandbox ends, and everything in it.
 pub fn enter(run: fn(Inside) -> ExitCode) -> ! {
-    let _ = run;
-    std::process::exit(1)
+    helper::run(run)
+}
+
+/// PID 1, in its new namespaces, from its first instruction on.
+///
+/// `go` brings a byte once the ids are mapped, and ends if the helper does before. `sources` are there if they had to
+/// be opened outside.
+pub(crate) fn run(
+    control: OwnedFd,
+    go: OwnedFd,
+    order: Order,
+    sources: Option<Sources>,
+    run: fn(Inside) -> ExitCode,
+) -> i32 {
+    if !matches!(
+        rustix::io::retry_on_intr(|| rustix::io::read(&go, &mut [0])),
+        Ok(1)
+    ) {
+        return 1;
+    }
+    drop(go);
+    let outcome = set_up(order, sources);
+    let report = outcome.as_ref().err().map_or(Report::Ready, Report::from);
+    // A launcher that has ended meanwhile wants no sandbox any more.
+    let reported = wire::report(control.as_fd(), &report, None);
+    drop(control);
+    match (outcome, reported) {
+        (Ok(inside), Ok(())) => i32::from(run(inside) != ExitCode::SUCCESS),
+        _ => 1,
+    }
+}
+
+fn set_up(order: Order, sources: Option<Sources>) -> Result<Inside, Error> {
+    let Order {
+        config,
+        payload,
+        listener,
+        lifeline,
+    } = order;
+    let mapping = config.mapping.kind();
+    let mut sources = match sources {
+        Some(sources) => sources,
+        None => Sources::open(&config.extra, config.delegated.as_deref())?,
+    };
+    if mapping == IdMapping::Range {
+        become_root_inside()?;
+    }
+    privileges::leave_session()?;
+    let executable = sources.executable.try_clone().during("keep our own executable")?;
+    let scopes = sources.delegated.take().map_or(Scopes::Subreaper, Scopes::cgroup);
+    root::enter(sources, config.disk_bytes, mapping)?;
+    rustix::system::sethostname(b"sandbox").during("set the host name")?;
+    sys::bring_loopback_up().during("bring the loopback interface up")?;
+    detach_stdio()?;
+    privileges::limit_resources(&config)?;
+    privileges::drop_all(mapping)?;
+    let processes = Processes::new(true, config.mapping.identity(), executable, scopes);
+    Ok(Inside {
+        payload,
+        listener,
+        lifeline,
+        processes,
+    })
+}
+
+/// Until then this process is the launcher's user, which the new user namespace may not even have.
+fn become_root_inside() -> Result<(), Error> {
+    let step = "become root of the sandbox";
+    rustix::thread::set_thread_groups(&[]).during(step)?;
+    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).during(step)?;
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).during(step)
+}
+
+/// The descriptors of `/dev/null` so far are of the host's.
+fn detach_stdio() -> Result<(), Error> {
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+    let null =
+        rustix::fs::open(c"/dev/null", flags, rustix::fs::Mode::empty()).during_on("open", "/dev/null")?;
+    let null: BorrowedFd<'_> = null.as_fd();
+    rustix::stdio::dup2_stdin(null).during("set up standard input")?;
+    rustix::stdio::dup2_stdout(null).during("set up standard output")?;
+    rustix::stdio::dup2_stderr(null).during("set up standard error")
 }

@@ -1,10 +1,29 @@
 //! Starting a sandbox.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Component, Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::handle::Sandbox;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::pipe::PipeFlags;
+use rustix::process::Pid;
+
+use crate::cgroup::{Controller, Group};
+use crate::error::{Context, Error};
+use crate::handle::{Handle, Sandbox};
+use crate::host::Host;
+use crate::idmap::Mapping;
+use crate::init::INIT_ARGUMENT;
+use crate::subreaper::control_pair;
+use crate::wire::{self, Config, Report};
+
+/// The longest wait for a new sandbox. It takes milliseconds; a machine under load takes longer.
+const LIMIT: Duration = Duration::from_secs(30);
+
+const LONGEST_PAYLOAD: usize = 64 * 1024;
 
 /// A sandbox to start.
 #[derive(Clone, Debug)]
@@ -73,5 +92,227 @@ impl Lifeline {
     pub fn release(self) -> io::Result<()> {
         rustix::io::write(&self.0, b"r")?;
         Ok(())
+    }
+}
+
+impl LaunchSpec<'_> {
+    fn check(&self) -> Result<(), Error> {
+        check_name(self.name)?;
+        if self.payload.len() > LONGEST_PAYLOAD {
+            return Err(invalid("the payload", "it is longer than 64 KiB"));
+        }
+        let Limits {
+            memory_bytes,
+            disk_bytes,
+            pids,
+            cpu_millis,
+            open_files,
+        } = self.limits;
+        let lowest = [
+            ("memory_bytes", memory_bytes, 16 << 20),
+            ("disk_bytes", disk_bytes, 1 << 20),
+            ("pids", pids.into(), 8),
+            ("cpu_millis", cpu_millis.into(), 10),
+            ("open_files", open_files.into(), 64),
+        ];
+        for (what, value, lowest) in lowest {
+            if value < lowest {
+                return Err(invalid(what, &format!("{value} is below {lowest}")));
+            }
+        }
+        let RootFs::HostUsr { extra } = &self.rootfs;
+        extra.iter().try_for_each(|path| check_extra(path))
+    }
+}
+
+/// Checks a sandbox's name, which becomes the name of directories.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(invalid(
+        "the name of the sandbox",
+        "it has to be 1 to 64 of a-z, 0-9 and -",
+    ))
+}
+
+fn check_extra(path: &Path) -> Result<(), Error> {
+    let mut parts = path.components();
+    let absolute = parts.next() == Some(Component::RootDir);
+    let mut below = parts.peekable();
+    if absolute && below.peek().is_some() && below.all(|part| matches!(part, Component::Normal(_))) {
+        return Ok(());
+    }
+    Err(invalid(
+        "an extra path",
+        &format!("{} is not absolute and plain", path.display()),
+    ))
+}
+
+fn invalid(what: &'static str, why: &str) -> Error {
+    Error::Invalid {
+        what,
+        why: why.to_owned(),
+    }
+}
+
+/// Starts a sandbox.
+pub(crate) fn launch(host: &Host, spec: &LaunchSpec<'_>) -> Result<Launched, Error> {
+    spec.check()?;
+    let mapping = host.mapping(spec.name)?;
+    let (group, lock) = host.cgroups().create(spec.name, &spec.limits, mapping.owner())?;
+    let mut attempt = Attempt {
+        group: Some(group),
+        helper: None,
+        sandbox: None,
+    };
+    let (ours, theirs) = control_pair().during("create a socket pair")?;
+    attempt.helper = Some(start_helper(spec.program, theirs)?);
+
+    let (lifeline, write_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during("create a pipe")?;
+    let config = config(host, spec, mapping, attempt.group.as_ref());
+    match wire::order(
+        ours.as_fd(),
+        &config,
+        spec.payload,
+        spec.listener,
+        lifeline.as_fd(),
+    ) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Error::EndedEarly),
+        result => result.during("send the order")?,
+    }
+    drop(lifeline);
+    attempt.await_ready(ours.as_fd(), spec.name)?;
+    drop(lock);
+    Ok(Launched {
+        sandbox: attempt.succeed()?,
+        lifeline: Lifeline(write_end),
+    })
+}
+
+fn start_helper(program: &Path, control: OwnedFd) -> Result<Child, Error> {
+    Command::new(program)
+        // What `/proc/1/cmdline` shows inside.
+        .arg0("sandbox")
+        .arg(INIT_ARGUMENT)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(control))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .during_on("start the program of the sandbox", program)
+}
+
+fn config(host: &Host, spec: &LaunchSpec<'_>, mapping: Mapping, group: Option<&Group>) -> Config {
+    let RootFs::HostUsr { extra } = &spec.rootfs;
+    let limited = |controller| host.cgroups().limits(controller);
+    Config {
+        mapping,
+        entrances: group.map(Group::entrances).unwrap_or_default(),
+        delegated: group.and_then(Group::delegated),
+        extra: extra.clone(),
+        disk_bytes: spec.limits.disk_bytes,
+        open_files: spec.limits.open_files,
+        data_bytes: (!limited(Controller::Memory)).then_some(spec.limits.memory_bytes),
+        processes: (!limited(Controller::Pids)).then_some(spec.limits.pids),
+    }
+}
+
+/// What a launch has made so far, all of which goes again when it is dropped.
+struct Attempt {
+    group: Option<Group>,
+    helper: Option<Child>,
+    sandbox: Option<Sandbox>,
+}
+
+impl Attempt {
+    /// Waits for both reports.
+    fn await_ready(&mut self, control: BorrowedFd<'_>, name: &str) -> Result<(), Error> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            await_message(control, deadline)?;
+            match wire::receive_report(control).during("receive a report")? {
+                Some((Report::Cloned { pid }, Some(pidfd))) => {
+                    let pid = Pid::from_raw(pid).ok_or(Error::EndedEarly)?;
+                    let handle = Handle::of(name, pid, self.group.take().unwrap_or_default())?;
+                    self.sandbox = Some(Sandbox::new(handle, pidfd));
+                }
+                Some((Report::Ready, _)) => return Ok(()),
+                Some((Report::Failed { step, path, error }, _)) => {
+                    return Err(Error::Step {
+                        step,
+                        path,
+                        source: io::Error::from_raw_os_error(error),
+                    });
+                }
+                Some((Report::Cloned { .. }, None)) | None => return Err(Error::EndedEarly),
+            }
+        }
+    }
+
+    fn succeed(mut self) -> Result<Sandbox, Error> {
+        if let Some(mut helper) = self.helper.take() {
+            helper.wait().during("wait for the helper")?;
+        }
+        self.sandbox.take().ok_or(Error::EndedEarly)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(mut helper) = self.helper.take() {
+            let _ = helper.kill();
+            let _ = helper.wait();
+        }
+        let gone = match (self.sandbox.take(), self.group.take()) {
+            (Some(sandbox), _) => sandbox.destroy(),
+            (None, Some(group)) => group.remove(),
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = gone {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a failed launch could not be undone"
+            );
+        }
+    }
+}
+
+fn await_message(control: BorrowedFd<'_>, deadline: Instant) -> Result<(), Error> {
+    let mut ready = [PollFd::new(&control, PollFlags::IN)];
+    let polled = rustix::io::retry_on_intr(|| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        rustix::event::poll(&mut ready, Timespec::try_from(left).ok().as_ref())
+    });
+    match polled.during("wait for the sandbox")? {
+        0 => Err(Error::Timeout {
+            what: "the sandbox to be set up",
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        for name in ["a", "0-9", &"x".repeat(64)] {
+            check_name(name).unwrap();
+        }
+        for name in ["", "A", "a/b", "..", "a b", "ä", &"x".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn extra_paths_are_absolute_and_plain() {
+        check_extra(Path::new("/opt/python")).unwrap();
+        for path in ["", "/", "opt", "/opt/../etc", "../x"] {
+            assert!(check_extra(Path::new(path)).is_err(), "{path}");
+        }
     }
 }

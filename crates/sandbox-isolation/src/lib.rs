@@ -26,17 +26,25 @@
 //! directory of the host.
 
 mod capabilities;
+mod cgroup;
 mod error;
 mod handle;
+mod helper;
 mod host;
+mod idmap;
 mod init;
 mod launch;
+mod privileges;
 mod process;
+mod root;
 mod scope;
+mod seccomp;
 mod spawn;
 mod subreaper;
 mod sys;
 mod terminal;
+mod trial;
+mod wire;
 
 pub use rustix::process::Signal;
 

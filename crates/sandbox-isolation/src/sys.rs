@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_long};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::Errno;
@@ -118,11 +118,23 @@ impl Drop for SignalMask {
 
 /// Gives every signal its default action and blocks none. Async-signal-safe.
 pub(crate) fn reset_signals() {
-    const HIGHEST_SIGNAL: c_int = 64;
+    const HIGHEST_SIGNAL: c_long = 64;
+    const SIGNAL_SET_BYTES: c_long = 8;
+    /// At least as long as the kernel's `struct sigaction`; all zero it is the default action without flags.
+    const DEFAULT: [u64; 8] = [0; 8];
     for signal in 1..=HIGHEST_SIGNAL {
-        // SIGKILL, SIGSTOP and the two signals libc keeps for itself are refused, and are at their default anyway.
-        // SAFETY: SIG_DFL installs no code.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // Past libc, which refuses the signals it keeps for itself. A parent may have ignored even those. (The kernel
+        // refuses SIGKILL and SIGSTOP.)
+        // SAFETY: the structure outlives the call, and the default action is no code of this process.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                0,
+                SIGNAL_SET_BYTES,
+            )
+        };
     }
     // SAFETY: `sigset_t` is plain data that `sigemptyset` initialises.
     unsafe {
@@ -197,4 +209,140 @@ pub(crate) fn kill_everything_else(signal: rustix::process::Signal) -> Result<()
         Err(Errno::SRCH) => Ok(()),
         result => result.map(drop),
     }
+}
+
+/// `struct clone_args` up to the member `tls` (`CLONE_ARGS_SIZE_VER0`).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+
+/// Whose child a new process is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// The calling process.
+    Caller,
+    /// The parent of the calling process.
+    ParentOfCaller,
+}
+
+/// Runs `child` as PID 1 of new namespaces of every kind but time, and exits with what it returns.
+///
+/// # Safety
+///
+/// As [`fork`].
+pub(crate) unsafe fn clone_namespaces(
+    parent: Parent,
+    child: impl FnOnce() -> i32,
+) -> Result<(Pid, OwnedFd), Errno> {
+    let namespaces = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWCGROUP;
+    let mut pidfd: c_int = -1;
+    let mut arguments = CloneArguments {
+        flags: (namespaces | libc::CLONE_PIDFD) as u64,
+        pidfd: ptr::from_mut(&mut pidfd) as u64,
+        ..CloneArguments::default()
+    };
+    match parent {
+        Parent::Caller => arguments.exit_signal = libc::SIGCHLD as u64,
+        // The signal is then the one the calling process itself sends when it ends.
+        Parent::ParentOfCaller => arguments.flags |= libc::CLONE_PARENT as u64,
+    }
+    let mask = block_signals();
+    // SAFETY: the arguments are of the size given, and `pidfd` outlives the call. Without CLONE_VM and without a
+    // stack the child goes on with its own copy of this one, as after fork(2).
+    let pid = check(unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            ptr::from_ref(&arguments),
+            size_of::<CloneArguments>(),
+        )
+    })?;
+    match Pid::from_raw(pid as i32) {
+        // SAFETY: the kernel has stored a new file descriptor that nobody else knows.
+        Some(pid) => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        None => {
+            drop(mask);
+            exit_now(child())
+        }
+    }
+}
+
+/// `struct mount_attr`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// Adds attributes to a mount, and with `recursive` to all below it, and cuts it off from the propagation of mounts.
+pub(crate) fn restrict_mount(
+    mount: BorrowedFd<'_>,
+    attributes: rustix::mount::MountAttrFlags,
+    recursive: bool,
+) -> Result<(), Errno> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    let attributes = MountAttributes {
+        set: u64::from(attributes.bits()),
+        clear: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
+    // SAFETY: the structure is of the size given and outlives the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            ptr::from_ref(&attributes),
+            size_of::<MountAttributes>(),
+        )
+    })
+    .map(drop)
+}
+
+/// Leaves the session keyring of the host for a new one.
+pub(crate) fn join_new_session_keyring() -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
+    // SAFETY: the second argument is a null pointer, which asks for an anonymous keyring.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0) }).map(drop)
+}
+
+/// Brings the loopback interface of this network namespace up.
+pub(crate) fn bring_loopback_up() -> Result<(), Errno> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: `ifreq` is plain data, valid when zeroed.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    // SAFETY: SIOCSIFFLAGS reads an `ifreq`, which outlives the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) }.into()).map(drop)
+}
+
+/// Takes standard input away from the process, which reads `/dev/null` from then on.
+pub(crate) fn take_stdin() -> Result<OwnedFd, Errno> {
+    let taken = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+    let null = rustix::fs::open(c"/dev/null", flags, rustix::fs::Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(taken)
 }

@@ -1,4 +1,10 @@
 //! Processes outside of a sandbox, as the current user.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,0 +1,148 @@
+//! Version 2: one hierarchy, in which a group's controllers are switched on by the group above it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::mounts::{Hierarchy, Version};
+use super::{Base, CPU_PERIOD, Controller, Setting, cpu_quota, memory_bytes};
+use crate::error::{Context, Error};
+use crate::launch::Limits;
+
+/// The group this process moves to if it has to make room for the controllers of its own group.
+const LEAF: &str = "sandbox-server.leaf";
+
+/// Finds the group nearest to our own in which groups can be made that have every controller there is.
+///
+/// Our own group comes first, so that whatever limits this process limits its sandboxes too.
+pub(super) fn base(hierarchy: &Hierarchy) -> Result<Option<Base>, Error> {
+    let available = read_list(&hierarchy.top.join("cgroup.controllers")).unwrap_or_default();
+    let wanted: Vec<_> = Controller::ALL
+        .into_iter()
+        .filter(|controller| available.iter().any(|it| it == controller.name()))
+        .collect();
+    let mut best: Option<Base> = None;
+    let mut failure = None;
+    for directory in hierarchy
+        .own
+        .ancestors()
+        .take_while(|directory| directory.starts_with(&hierarchy.top))
+    {
+        let ours = directory == hierarchy.own;
+        match try_base(directory, ours, &wanted) {
+            Ok(base) if base.controllers.len() == wanted.len() => return Ok(Some(base)),
+            Ok(base) => {
+                if best
+                    .as_ref()
+                    .is_none_or(|best| best.controllers.len() < base.controllers.len())
+                {
+                    best = Some(base);
+                }
+            }
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match (best, failure) {
+        (Some(base), _) => Ok(Some(base)),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(None),
+    }
+}
+
+fn try_base(directory: &Path, ours: bool, wanted: &[Controller]) -> Result<Base, Error> {
+    let trial = directory.join(format!("trial-{}", std::process::id()));
+    fs::create_dir(&trial).during_on("create a control group", &trial)?;
+    let usable = check_trial(&trial);
+    fs::remove_dir(&trial).during_on("remove a control group", &trial)?;
+    usable?;
+    let names: Vec<_> = wanted.iter().map(|controller| controller.name()).collect();
+    let enabled = enable(directory, ours.then(std::process::id), &names);
+    let controllers = wanted
+        .iter()
+        .copied()
+        .filter(|controller| enabled.iter().any(|it| it == controller.name()))
+        .collect();
+    Ok(Base {
+        version: Version::V2,
+        directory: directory.to_owned(),
+        controllers,
+    })
+}
+
+/// Whether a process could be moved there and killed, with this kernel and these rights.
+fn check_trial(trial: &Path) -> Result<(), Error> {
+    let kill = trial.join("cgroup.kill");
+    fs::metadata(&kill).during_on("kill by control group before Linux 5.14", &kill)?;
+    let procs = trial.join("cgroup.procs");
+    // It runs until its standard input ends.
+    let mut process = Command::new("cat")
+        .stdin(Stdio::piped())
+        .spawn()
+        .during("start a process")?;
+    let moved = fs::write(&procs, process.id().to_string());
+    let _ = process.wait();
+    moved.during_on("move a process to a control group", &procs)
+}
+
+/// Switches controllers on for the groups below `directory`, and returns those that are on.
+///
+/// A group with processes in it cannot do that. If the only one is `alone`, it is moved to a group further down.
+fn enable(directory: &Path, alone: Option<u32>, wanted: &[&str]) -> Vec<String> {
+    let control = directory.join("cgroup.subtree_control");
+    let enabled = || read_list(&control).unwrap_or_default();
+    let before = enabled();
+    let absent: Vec<_> = wanted
+        .iter()
+        .filter(|name| !before.iter().any(|it| it == *name))
+        .collect();
+    // One at a time: that one is not available here says nothing about the others.
+    let enable_all = || {
+        absent
+            .iter()
+            .all(|name| fs::write(&control, format!("+{name}")).is_ok())
+    };
+    if absent.is_empty() || enable_all() {
+        return enabled();
+    }
+    if let Some(pid) = alone
+        && read_list(&directory.join("cgroup.procs")).ok().as_deref() == Some(&[pid.to_string()])
+        && move_to_leaf(directory, pid).is_ok()
+        && !enable_all()
+        && enabled() == before
+    {
+        let _ = fs::write(directory.join("cgroup.procs"), pid.to_string());
+        let _ = fs::remove_dir(directory.join(LEAF));
+    }
+    enabled()
+}
+
+fn move_to_leaf(directory: &Path, pid: u32) -> io::Result<()> {
+    let leaf = directory.join(LEAF);
+    match fs::create_dir(&leaf) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    fs::write(leaf.join("cgroup.procs"), pid.to_string())
+}
+
+fn read_list(path: &Path) -> io::Result<Vec<String>> {
+    Ok(fs::read_to_string(path)?
+        .split_ascii_whitespace()
+        .map(str::to_owned)
+        .collect())
+}
+
+pub(super) fn settings(controller: Controller, limits: &Limits) -> Vec<Setting> {
+    match controller {
+        Controller::Memory => vec![
+            Setting::required("memory.max", memory_bytes(limits)),
+            Setting::optional("memory.swap.max", 0),
+        ],
+        Controller::Pids => vec![Setting::required("pids.max", limits.pids)],
+        Controller::Cpu => vec![Setting::required(
+            "cpu.max",
+            format!("{} {CPU_PERIOD}", cpu_quota(limits)),
+        )],
+    }
+}

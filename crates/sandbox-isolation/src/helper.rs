@@ -1,0 +1,81 @@
+//! The process between the launcher and PID 1.
+//!
+//! It exists because a launcher has threads, and to become another process by cloning takes a process that has none.
+//! It makes PID 1 a child of the launcher, maps its ids, reports it, lets it go and exits.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::process::ExitCode;
+
+use rustix::pipe::PipeFlags;
+use rustix::process::Pid;
+
+use crate::error::{Context, Error};
+use crate::idmap::Mapping;
+use crate::init::{self, Inside};
+use crate::privileges;
+use crate::root::Sources;
+use crate::sys::{self, Parent};
+use crate::wire::{self, Report};
+
+/// In place of `main`.
+pub(crate) fn run(agent: fn(Inside) -> ExitCode) -> ! {
+    let Ok(control) = sys::take_stdin() else {
+        sys::exit_now(1)
+    };
+    let outcome = clone(control.as_fd(), agent);
+    if let Err(error) = &outcome {
+        // Without a launcher there is nobody to tell.
+        let _ = wire::report(control.as_fd(), &Report::from(error), None);
+    }
+    sys::exit_now(i32::from(outcome.is_err()))
+}
+
+fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), Error> {
+    let order = wire::receive_order(control).during("receive the order to start")?;
+    privileges::volunteer_for_the_oom_killer()?;
+    for entrance in &order.config.entrances {
+        // Before the clone: the new cgroup namespace begins where its creator is.
+        std::fs::write(entrance, "0").during_on("join a control group", entrance)?;
+    }
+    let mapping = order.config.mapping.clone();
+    let sources = match mapping {
+        Mapping::Root(_) => Some(Sources::open(
+            &order.config.extra,
+            order.config.delegated.as_deref(),
+        )?),
+        Mapping::Subordinate { .. } | Mapping::Single { .. } => None,
+    };
+    let (wait, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during("create a pipe")?;
+    let theirs = control.try_clone_to_owned().during("share the control socket")?;
+    let (pid, pidfd) = clone_init(theirs, wait, &go, order, sources, agent)?;
+    // From here on, whatever goes wrong, closing `go` ends the new process.
+    mapping.write(pid)?;
+    let report = Report::Cloned {
+        pid: pid.as_raw_nonzero().get(),
+    };
+    wire::report(control, &report, Some(pidfd.as_fd())).during("report the new process")?;
+    rustix::io::write(&go, b"g").during("let the new process go")?;
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+fn clone_init(
+    control: OwnedFd,
+    wait: OwnedFd,
+    go: &OwnedFd,
+    order: wire::Order,
+    sources: Option<Sources>,
+    agent: fn(Inside) -> ExitCode,
+) -> Result<(Pid, OwnedFd), Error> {
+    let go = go.as_raw_fd();
+    let child = move || {
+        // Held by the helper alone, it ends with the helper.
+        // SAFETY: in the child, its owner is in a frame that is never returned to.
+        drop(unsafe { OwnedFd::from_raw_fd(go) });
+        init::run(control, wait, order, sources, agent)
+    };
+    // SAFETY: this process has a single thread: it has done nothing yet but run this module, as `enter` demands.
+    unsafe { sys::clone_namespaces(Parent::ParentOfCaller, child) }.during(
+        "create namespaces (are user namespaces allowed, and are fewer in use than user.max_user_namespaces says?)",
+    )
+}
