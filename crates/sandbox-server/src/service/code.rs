@@ -83,7 +83,7 @@ pub(super) fn shell_command(command: String) -> CommandLine {
             stdin: Bytes::new(),
         };
     }
-    let text = "exec 3<&0 </dev/null\neval \"exec 3<&-; $(cat <&3)\"".to_owned();
+    let text = "exec 3<&0 </dev/null; eval \"exec 3<&-; $(cat <&3)\"".to_owned();
     CommandLine {
         text,
         stdin: Bytes::from(command),

@@ -293,6 +293,6 @@ fn disk_full(path: &RemotePath) -> Error {
 /// SFTP has no code for it: the words of the error that the agent passes on are all there is.
 fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let words = ["No space left on device", "Disk quota exceeded"];
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error| (*error).source())
         .any(|error| words.iter().any(|words| error.to_string().contains(words)))
 }

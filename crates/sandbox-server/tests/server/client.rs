@@ -1,0 +1,156 @@
+//! A server, and what talks to it.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use sandbox_server::{Error, Lifetime, Limits, Server, ServerConfig, Tokens};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const ALICE: &str = "alice-0123456789abcdef";
+const BOB: &str = "bob-0123456789abcdef";
+
+/// What the server under test takes as an upload.
+pub(crate) const MAX_UPLOAD: usize = 8 << 20;
+
+/// What the sandboxes of the server under test may write.
+const DISK: u64 = 6 << 20;
+
+/// A server in this process, with two owners.
+pub(crate) struct TestServer {
+    server: Server,
+    http: reqwest::Client,
+    _state: TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Result<Self, Error> {
+        let state = tempfile::tempdir().expect("a directory");
+        let tokens = Tokens::from_lines(&format!("alice:{ALICE}\nbob:{BOB}")).expect("tokens");
+        let limits = Limits {
+            memory_bytes: 256 << 20,
+            disk_bytes: DISK,
+            ..Limits::default()
+        };
+        let config = ServerConfig::new(tokens, state.path())
+            .lifetime(Lifetime::Ephemeral)
+            .image_aliases([("python:3.11".to_owned(), "host".to_owned())])
+            .limits(limits)
+            .max_upload_bytes(MAX_UPLOAD as u64);
+        let server = Server::start(config).await?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(120))
+            .build()
+            .expect("a client");
+        Ok(Self {
+            server,
+            http,
+            _state: state,
+        })
+    }
+
+    pub(crate) async fn stop(self) {
+        self.server.shutdown().await;
+    }
+
+    /// `host:port`.
+    pub(crate) fn authority(&self) -> &str {
+        self.server
+            .url()
+            .trim_start_matches("http://")
+            .trim_end_matches("/v1")
+    }
+
+    /// A request of nobody; the path starts after the base path.
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.server.url()))
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(ALICE)
+    }
+
+    pub(crate) fn as_bob(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(BOB)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        answer(self.request(Method::DELETE, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// The path of a new session.
+    pub(crate) async fn session(&self) -> String {
+        let answer = answer(self.request(Method::POST, "/sessions")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        format!(
+            "/sessions/{}",
+            answer.json()["sessionId"].as_str().expect("an id")
+        )
+    }
+}
+
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.expect("a whole body").to_vec();
+    Answer {
+        status,
+        headers,
+        body,
+    }
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Checks that this is an error as documented, and that its message says something about each of `words`.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, code: &str, words: &[&str]) {
+        let context = format!("{} {}", self.status, self.text());
+        assert_eq!(self.status.as_u16(), status, "{context}");
+        assert_eq!(self.header("content-type"), "application/json", "{context}");
+        let body = self.json();
+        assert_eq!(body["error"], code, "{context}");
+        assert_eq!(body["requestId"], self.header("x-request-id"), "{context}");
+        assert!(
+            body["timestamp"]
+                .as_str()
+                .is_some_and(|timestamp| timestamp.ends_with('Z')),
+            "{context}"
+        );
+        let message = body["message"].as_str().expect("a message");
+        assert!((1..1000).contains(&message.len()), "{context}");
+        for word in words {
+            assert!(message.contains(word), "{word:?} is not in {context}");
+        }
+    }
+}
