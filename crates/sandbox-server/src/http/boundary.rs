@@ -12,6 +12,7 @@ use sandbox_api::types as wire;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::drain::Drain;
 use super::error::ApiError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,18 +21,21 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) async fn boundary(request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
     let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
+    let (head, body) = request.into_parts();
+    let drain = Drain::new(body);
+    let request = Request::from_parts(head, drain.body());
     let answer = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .instrument(span.clone())
         .await;
-    let _entered = span.enter();
     let mut response = answer.unwrap_or_else(|_| {
         tracing::error!(request = id, "a handler panicked");
         ApiError::internal().into_response()
     });
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        log(&id, &error);
+        span.in_scope(|| log(&id, &error));
         response = with_body(response, error, &id);
+        drain.finish().await;
     }
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);

@@ -7,7 +7,8 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_path_to_error::Segment;
 use tokio::time::timeout;
 
 use super::error::ApiError;
@@ -88,26 +89,36 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
 
 /// The parser bounds the depth of what it reads, so hostile nesting is an error like any other.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ApiError::invalid_request("the body is not valid JSON: it is not UTF-8"))?;
+    let parsed = parse_object(text);
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) if parsed.is_err() => Err(ApiError::invalid_request(shortened(&format!(
+            "the body is not valid JSON: {error}"
+        )))),
+        _ => parsed,
+    }
+}
+
+fn parse_object<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+    // The types would also take the values of an object's fields as an array.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(ApiError::invalid_request("the body must be a JSON object"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
-    deserializer.end().map_err(|error| malformed(&error))?;
+    deserializer
+        .end()
+        .map_err(|error| ApiError::invalid_request(shortened(&error.to_string())))?;
     Ok(value)
 }
 
 fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
-    let cause = error.inner();
-    if !cause.is_data() {
-        return malformed(cause);
+    let why = shortened(&error.inner().to_string());
+    match error.path().iter().next() {
+        Some(Segment::Map { key }) => ApiError::invalid_parameter(&shortened(key), why),
+        _ => ApiError::invalid_request(why),
     }
-    // What is wrong with the body as a whole has the path ".".
-    match error.path().to_string().as_str() {
-        "." | "?" => ApiError::invalid_request(shortened(&cause.to_string())),
-        path => ApiError::invalid_parameter(&shortened(path), shortened(&cause.to_string())),
-    }
-}
-
-fn malformed(error: &serde_json::Error) -> ApiError {
-    ApiError::invalid_request(shortened(&format!("the body is not valid JSON: {error}")))
 }
 
 fn shortened(text: &str) -> String {

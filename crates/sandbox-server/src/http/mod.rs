@@ -2,6 +2,7 @@
 
 mod boundary;
 mod caller;
+mod drain;
 mod error;
 mod execution;
 mod files;

@@ -168,12 +168,12 @@ impl Temporary {
             Err(error) if error.kind() == SshKind::NotFound => {
                 sftp.create_dir_all(path.parent())
                     .await
-                    .map_err(|error| failed(path, error))?;
+                    .map_err(|error| not_created(path, error))?;
                 sftp.create(&temporary, Create::New).await
             }
             created => created,
         };
-        let file = file.map_err(|error| failed(path, error))?;
+        let file = file.map_err(|error| not_created(path, error))?;
         Ok((
             Self {
                 sftp: Some(sftp),
@@ -273,6 +273,14 @@ fn failed(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
         _ => Error::unavailable("the session's agent does not answer"),
     }
     .caused_by(error)
+}
+
+/// What is missing is not the caller's file then, but a place for it.
+fn not_created(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
+    match error.kind() {
+        SshKind::NotFound => Error::invalid("path", format!("{path} cannot be made")).caused_by(error),
+        _ => failed(path, error),
+    }
 }
 
 fn not_written(path: &RemotePath, error: io::Error) -> Error {

@@ -273,7 +273,7 @@ async fn what_is_no_file_is_not_read(server: &TestServer) {
     }
     download(server, &session, "loop")
         .await
-        .assert_error(400, "INVALID_PARAMETER", &["loop"]);
+        .assert_error(404, "FILE_NOT_FOUND", &["loop"]);
     download(server, &session, "secret")
         .await
         .assert_error(400, "INVALID_PARAMETER", &["secret"]);

@@ -238,10 +238,11 @@ async fn bad_sessions_are_refused(server: &TestServer) {
             &["sshPublicKey", "NUL"],
         ),
         (json!({"tll": 60}), "INVALID_PARAMETER", &["tll"]),
-        (json!([]), "INVALID_REQUEST", &["CreateSessionRequest"]),
-        (json!("text"), "INVALID_REQUEST", &["CreateSessionRequest"]),
-        (json!(3), "INVALID_REQUEST", &["CreateSessionRequest"]),
-        (json!(null), "INVALID_REQUEST", &["CreateSessionRequest"]),
+        (json!([]), "INVALID_REQUEST", &["object"]),
+        (json!([null, null, null, 3600]), "INVALID_REQUEST", &["object"]),
+        (json!("text"), "INVALID_REQUEST", &["object"]),
+        (json!(3), "INVALID_REQUEST", &["object"]),
+        (json!(null), "INVALID_REQUEST", &["object"]),
     ];
     for (body, code, words) in cases {
         server
@@ -454,11 +455,7 @@ async fn hostile_nesting_is_only_an_error(server: &TestServer) {
             let value = format!("{}1{}", open.repeat(levels), close.repeat(levels));
             let body = format!("{{\"metadata\": {{\"a\": {value}}}}}");
             let refused = raw(server, "/sessions", body).await;
-            assert_eq!(
-                refused.status.is_client_error(),
-                levels < 1 << 20 || refused.status == 413,
-                "{levels}"
-            );
+            refused.assert_error(400, "INVALID_PARAMETER", &["metadata"]);
             let unclosed = raw(server, "/sessions", open.repeat(levels.min(1 << 19))).await;
             unclosed.assert_error(400, "INVALID_REQUEST", &[]);
         }
