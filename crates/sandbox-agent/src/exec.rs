@@ -108,6 +108,7 @@ pub(crate) fn start(
         exited,
         timeout,
         linger,
+        ended: false,
         _counted: counted,
     };
     tokio::spawn(run.supervise(output));

@@ -24,6 +24,7 @@ pub(crate) struct Run {
     pub(crate) timeout: Option<Duration>,
     /// How long after the program's end its outputs may stay open; `None` for as long as they like.
     pub(crate) linger: Option<Duration>,
+    pub(crate) ended: bool,
     pub(crate) _counted: Counted,
 }
 
@@ -70,14 +71,25 @@ impl Run {
             End::Abandoned if status.is_some() => {}
             End::Abandoned => self.kill(),
         }
+        self.ended = true;
         self.live.input.discard();
         // From here on the channel's place is free, whether or not the peer says that it saw the end.
         outlet.closed.cancel();
     }
 
+    /// Kills the program and all it ever started.
     fn kill(&self) {
         if let Err(error) = self.live.process.kill_all() {
             tracing::warn!(%error, "a command could not be killed as a whole");
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // The task was dropped in the middle: nobody is left to carry the output or to hear of the end.
+        if !self.ended {
+            self.kill();
         }
     }
 }

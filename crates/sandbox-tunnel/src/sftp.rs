@@ -306,9 +306,10 @@ fn failed(error: SftpError) -> Error {
             StatusCode::BadMessage => ErrorKind::Protocol,
             StatusCode::Ok | StatusCode::Eof | StatusCode::Failure => ErrorKind::Failure,
         },
+        // The library keeps to the limits that the server announced.
+        SftpError::Limited(_) => ErrorKind::Failure,
         SftpError::Timeout => ErrorKind::TimedOut,
         SftpError::IO(_) | SftpError::UnexpectedBehavior(_) => ErrorKind::Disconnected,
-        SftpError::Limited(_) => ErrorKind::Unsupported,
         SftpError::UnexpectedPacket => ErrorKind::Protocol,
     };
     Error::caused_by(Phase::Sftp, kind, error)

@@ -69,3 +69,28 @@ impl Handles {
 fn unknown() -> Failed {
     Failed::new(StatusCode::Failure, "unknown handle")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_are_limited_and_never_used_again() {
+        let mut handles = Handles::default();
+        let null = || Ok(fs::File::open("/dev/null")?);
+        let names: Vec<_> = (0..MAX_HANDLES)
+            .map(|_| handles.add_file(null).unwrap())
+            .collect();
+        assert!(handles.add_file(null).is_err());
+        assert!(
+            handles
+                .add_file(|| panic!("opened although there is no place"))
+                .is_err()
+        );
+        assert!(handles.directory(&names[0]).is_err());
+        handles.close(&names[0]).unwrap();
+        assert!(handles.close(&names[0]).is_err());
+        assert!(handles.file(&names[0]).is_err());
+        assert!(!names.contains(&handles.add_file(null).unwrap()));
+    }
+}
