@@ -208,3 +208,70 @@ impl fmt::Debug for SshClient {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    fn config() -> SshConfig {
+        let mut config = SshConfig::new("sandbox", Auth::None, HostKey::AcceptAny);
+        config.timeouts.key_exchange = Duration::from_millis(300);
+        config
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_says_nothing_is_given_up() {
+        let (ours, mut theirs) = duplex(1000);
+        let error = SshClient::connect(ours, &config()).await.unwrap_err();
+        assert_eq!(
+            (error.phase(), error.kind()),
+            (Phase::KeyExchange, ErrorKind::TimedOut)
+        );
+        assert!(error.never_started());
+        // And the stream is closed, not kept by a task.
+        theirs.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_stops_in_the_key_exchange_is_given_up() {
+        let (ours, mut theirs) = duplex(10_000);
+        theirs.write_all(b"SSH-2.0-silent\r\n").await.unwrap();
+        let error = SshClient::connect(ours, &config()).await.unwrap_err();
+        assert_eq!(
+            (error.phase(), error.kind()),
+            (Phase::KeyExchange, ErrorKind::TimedOut)
+        );
+        theirs.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_no_ssh_server_is_noticed() {
+        for greeting in [
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            b"",
+            b"SSH-2.0-x\r\n\xff\xff\xff\xff\0\0\0\0\0",
+        ] {
+            let (ours, mut theirs) = duplex(10_000);
+            theirs.write_all(greeting).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let error = SshClient::connect(ours, &config()).await.unwrap_err();
+            assert_eq!(error.phase(), Phase::KeyExchange, "{greeting:?}");
+            assert_ne!(error.kind(), ErrorKind::TimedOut, "{greeting:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let auth = Auth::Password("hunter2".into());
+        let config = SshConfig::new("sandbox", auth, HostKey::AcceptAny);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let request = ExecRequest::command("echo hunter2")
+            .env("TOKEN", "hunter2")
+            .stdin("hunter2");
+        assert!(!format!("{request:?}").contains("hunter2"));
+    }
+}

@@ -269,3 +269,132 @@ impl Drop for Reservation {
         self.backlog.wake_next();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// What must happen happens soon; what must not is given this long.
+    const MOMENT: Duration = Duration::from_millis(200);
+
+    fn pair() -> (WriteBehind<DuplexStream>, DuplexStream) {
+        let (ours, theirs) = duplex(1000);
+        (WriteBehind::new(ours), theirs)
+    }
+
+    #[tokio::test]
+    async fn writing_never_waits_and_reading_pushes() {
+        let (mut ours, mut theirs) = pair();
+        let sent: Vec<u8> = (0..1_000_000u32).map(|n| n as u8).collect();
+        ours.write_all(&sent).await.unwrap();
+        assert_eq!(ours.backlog().kept(), sent.len() - 1000);
+        let reading = tokio::spawn(async move { ours.read_u8().await.unwrap() });
+        let mut received = vec![0; sent.len()];
+        theirs.read_exact(&mut received).await.unwrap();
+        assert!(received == sent);
+        theirs.write_u8(7).await.unwrap();
+        assert_eq!(reading.await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded() {
+        let (mut ours, _theirs) = pair();
+        let piece = vec![0; 1 << 20];
+        let mut written = 0;
+        let error = loop {
+            match ours.write_all(&piece).await {
+                Ok(()) => written += piece.len(),
+                Err(error) => break error,
+            }
+            assert!(written <= 2 * KEPT_LIMIT);
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(ours.backlog().kept() <= KEPT_LIMIT);
+    }
+
+    #[tokio::test]
+    async fn producers_wait_for_room_one_after_the_other() {
+        let (mut ours, mut theirs) = pair();
+        let backlog = ours.backlog();
+        ours.write_all(&vec![0; PRODUCE_MARK + 2000]).await.unwrap();
+        assert!(
+            timeout(MOMENT, backlog.reserve(1)).await.is_err(),
+            "reserved beyond the mark"
+        );
+        let waiting: Vec<_> = (0..10)
+            .map(|_| {
+                let backlog = backlog.clone();
+                tokio::spawn(async move { drop(backlog.reserve(PRODUCE_MARK).await.unwrap()) })
+            })
+            .collect();
+        tokio::spawn(async move { ours.read_u8().await });
+        let mut received = vec![0; PRODUCE_MARK + 2000];
+        theirs.read_exact(&mut received).await.unwrap();
+        for producer in waiting {
+            producer.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn cutting_wakes_everybody() {
+        let (mut ours, _theirs) = pair();
+        let backlog = ours.backlog();
+        ours.write_all(&vec![0; PRODUCE_MARK + 2000]).await.unwrap();
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let backlog = backlog.clone();
+                tokio::spawn(async move { backlog.reserve(1).await.is_err() })
+            })
+            .collect();
+        let reading = tokio::spawn(async move { ours.read_u8().await.is_err() });
+        tokio::time::sleep(MOMENT).await;
+        backlog.cut();
+        assert!(reading.await.unwrap());
+        for producer in waiting {
+            assert!(producer.await.unwrap());
+        }
+        backlog.ended().await;
+    }
+
+    #[tokio::test]
+    async fn dropping_releases_producers() {
+        let (mut ours, _theirs) = pair();
+        let backlog = ours.backlog();
+        ours.write_all(&vec![0; PRODUCE_MARK + 2000]).await.unwrap();
+        let waiting = tokio::spawn({
+            let backlog = backlog.clone();
+            async move { backlog.reserve(1).await.is_err() }
+        });
+        tokio::time::sleep(MOMENT).await;
+        drop(ours);
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn shutting_down_gives_up_on_a_peer_that_does_not_read() {
+        let (mut ours, mut theirs) = pair();
+        ours.write_all(&[1; 5000]).await.unwrap();
+        ours.shutdown().await.unwrap();
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received.len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn shutting_down_pushes_what_is_kept() {
+        let (mut ours, mut theirs) = pair();
+        ours.write_all(&[1; 5000]).await.unwrap();
+        let shutting_down = tokio::spawn(async move { ours.shutdown().await.unwrap() });
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received.len(), 5000);
+        shutting_down.await.unwrap();
+    }
+}
