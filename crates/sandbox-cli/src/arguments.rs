@@ -155,7 +155,7 @@ pub(crate) struct List {
     pub(crate) limit: u32,
     /// Sessions to pass over
     #[arg(long, default_value_t = 0)]
-    pub(crate) offset: u64,
+    pub(crate) offset: u32,
     /// Print the page as JSON
     #[arg(long)]
     pub(crate) json: bool,

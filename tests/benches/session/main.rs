@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
-use sandbox_sessions::{Language, Session, SessionsClient};
+use sandbox_sessions::{Session, SessionsClient};
 use secrecy::ExposeSecret;
 use tokio::runtime::Runtime;
 
@@ -136,7 +136,7 @@ async fn one_session(client: &SessionsClient) {
 }
 
 async fn run_true(session: &Session) {
-    let result = session.run_code("true").language(Language::Bash).await.expect("it runs");
+    let result = session.run_command("true").await.expect("it runs");
     assert_eq!(result.exit_code(), Some(0), "{result:?}");
 }
 

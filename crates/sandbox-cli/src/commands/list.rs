@@ -14,7 +14,7 @@ pub(crate) async fn run(list: List) -> anyhow::Result<ExitCode> {
     }
     let rows: Vec<_> = page.sessions().iter().map(row).collect();
     output::table(["ID", "STATUS", "CREATED", "EXPIRES"], &rows)?;
-    let shown = list.offset.saturating_add(rows.len() as u64);
+    let shown = u64::from(list.offset) + rows.len() as u64;
     if shown < page.total() {
         output::message(&format!("{} of {}; --offset {shown} shows more", rows.len(), page.total()));
     }

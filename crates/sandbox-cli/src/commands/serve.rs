@@ -43,6 +43,7 @@ fn config(serve: &Serve, tokens: Tokens) -> anyhow::Result<ServerConfig> {
         .listen(serve.listen)
         .lifetime(Lifetime::Persistent)
         .image_aliases(serve.image_alias.iter().cloned())
+        .shared_paths(serve.share.iter().cloned())
         .limits(limits(serve)?))
 }
 

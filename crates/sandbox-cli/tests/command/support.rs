@@ -100,6 +100,7 @@ impl Serve {
         let fixed = ["serve", "--listen", "127.0.0.1:0", "--state-dir", state.to_str().expect("a plain path")];
         let mut child = place
             .command(&[&fixed, arguments].concat())
+            .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the command starts");
