@@ -16,8 +16,11 @@ use super::{Error, ErrorKind, Inner, Record, Removal, Result, State, Stats};
 /// What the server holds of a running sandbox.
 pub(super) struct Live {
     sandbox: Sandbox,
-    /// Held in [`Lifetime::Ephemeral`](super::Lifetime::Ephemeral): the sandbox ends when it is dropped.
-    _lifeline: Option<Lifeline>,
+    /// Held in [`Lifetime::Ephemeral`](super::Lifetime::Ephemeral): the sandbox ends when it is dropped, and with it
+    /// when this process ends in whatever way.
+    lifeline: Option<Lifeline>,
+    /// Whether everything of it was removed.
+    ended: AtomicBool,
     /// When the agent ends by itself.
     deadline: DateTime<Utc>,
     record: Mutex<Record>,
@@ -36,7 +39,8 @@ impl Live {
     ) -> Self {
         Self {
             sandbox,
-            _lifeline: lifeline,
+            lifeline,
+            ended: AtomicBool::new(false),
             deadline,
             record: Mutex::new(record),
             claimed: AtomicBool::new(false),
@@ -99,7 +103,9 @@ impl Live {
 
     /// Kills everything in the sandbox and waits until it is gone. Blocking, idempotent.
     pub(super) fn end(&self) -> Result<(), sandbox_isolation::Error> {
-        self.sandbox.destroy()
+        self.sandbox.destroy()?;
+        self.ended.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Adds a session to those the backend knows, and clears it away when its sandbox dies. The caller holds the
@@ -128,6 +134,16 @@ impl Drop for Live {
     fn drop(&mut self) {
         if let Some(watcher) = lock(&self.watcher).take() {
             watcher.abort();
+        }
+        // The sandbox would end by itself, but leave its cgroups behind. This blocks for as long as its end takes,
+        // which is only reached where a server ends without destroying its sessions first.
+        if let Some(lifeline) = self.lifeline.take()
+            && !*self.ended.get_mut()
+        {
+            drop(lifeline);
+            if let Err(error) = self.sandbox.destroy() {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot end a sandbox");
+            }
         }
     }
 }
