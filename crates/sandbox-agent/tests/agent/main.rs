@@ -12,6 +12,7 @@ mod exec;
 mod flow;
 mod forward;
 mod harness;
+mod sandbox;
 mod sftp;
 mod terminal;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         exec::trials(),
         flow::trials(),
         forward::trials(),
+        sandbox::trials(),
         sftp::trials(),
         terminal::trials(),
     ]
