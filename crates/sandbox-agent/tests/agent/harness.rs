@@ -112,10 +112,12 @@ impl TestAgent {
         self.directory.path().join("workspace")
     }
 
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("ssh")
+    }
+
     pub(crate) async fn stream(&self) -> UnixStream {
-        UnixStream::connect(self.directory.path().join("ssh"))
-            .await
-            .unwrap()
+        UnixStream::connect(self.socket()).await.unwrap()
     }
 
     pub(crate) fn config(&self, auth: Auth) -> SshConfig {

@@ -12,6 +12,7 @@ mod exec;
 mod flow;
 mod forward;
 mod harness;
+mod openssh;
 mod sandbox;
 mod sftp;
 mod terminal;
@@ -22,12 +23,14 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
+    openssh::proxy_if_asked();
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         authentication::trials(),
         exec::trials(),
         flow::trials(),
         forward::trials(),
+        openssh::trials(),
         sandbox::trials(),
         sftp::trials(),
         terminal::trials(),

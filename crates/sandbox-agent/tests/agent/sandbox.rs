@@ -138,7 +138,8 @@ async fn identity() {
         stdout(&client, "touch /workspace/x /home/sandbox/x /tmp/x && echo made").await,
         "made\n"
     );
-    assert_ne!(run(&client, "kill -9 1").await.exit, Exit::Code(0));
+    // Refused, or ignored where the user of the sandbox is that of PID 1.
+    run(&client, "kill -9 1").await;
     assert_eq!(stdout(&client, "echo alive").await, "alive\n");
     // Orphans are reaped: nothing stays behind as a zombie.
     run(&client, "for n in 1 2 3 4 5; do (setsid true &) ; done").await;
