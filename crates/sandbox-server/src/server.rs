@@ -2,14 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use crate::backend::embedded::{Embedded, EmbeddedConfig, Lifetime};
+use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
 use crate::backend::{self, Backend, Capabilities};
 use crate::config::ServerConfig;
 use crate::http::{App, BASE, Listener, router};
 use crate::service::{Bounds, Images, Service, UnknownTarget};
+
+/// How long work that cannot be cut short may take when the server stops.
+const CLOSE: Duration = Duration::from_secs(10);
 
 /// A server that answers until it is shut down or dropped.
 ///
@@ -28,13 +33,13 @@ use crate::service::{Bounds, Images, Service, UnknownTarget};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Server {
     url: String,
     capabilities: Capabilities,
     lifetime: Lifetime,
     service: ServiceOwner,
     listener: Listener,
+    backend_closed: Closed,
 }
 
 /// Ends the service's own work with the server.
@@ -80,6 +85,7 @@ impl Server {
         });
         let backend = backend.await.map_err(Reason::Backend)?;
         let capabilities = backend.capabilities().clone();
+        let backend_closed = backend.closed();
         for missing in &capabilities.missing {
             let (what, why, remedy) = (&missing.what, &missing.why, &missing.remedy);
             tracing::warn!(
@@ -114,6 +120,7 @@ impl Server {
             lifetime: config.lifetime,
             service,
             listener,
+            backend_closed,
         })
     }
 
@@ -138,6 +145,18 @@ impl Server {
             Lifetime::Ephemeral => service.destroy_all().await,
             Lifetime::Persistent => service.write_activity().await,
         }
+        drop(service);
+        if timeout(CLOSE, self.backend_closed.wait()).await.is_err() {
+            tracing::warn!("work that was begun goes on");
+        }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,11 +179,5 @@ impl ServiceOwner {
 impl Drop for ServiceOwner {
     fn drop(&mut self) {
         self.housekeeping.abort();
-    }
-}
-
-impl std::fmt::Debug for ServiceOwner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service").finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use chrono::{SubsecRound, Utc};
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use sandbox_api::types as wire;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -22,6 +22,8 @@ pub(super) async fn boundary(request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
     let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
     let (head, body) = request.into_parts();
+    // Who waits for permission to send a body can do without it: reading would be that permission.
+    let waits = head.headers.contains_key(header::EXPECT);
     let drain = Drain::new(body);
     let request = Request::from_parts(head, drain.body());
     let answer = AssertUnwindSafe(next.run(request))
@@ -35,7 +37,9 @@ pub(super) async fn boundary(request: Request, next: Next) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         span.in_scope(|| log(&id, &error));
         response = with_body(response, error, &id);
-        drain.finish().await;
+        if !waits {
+            drain.finish().await;
+        }
     }
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);

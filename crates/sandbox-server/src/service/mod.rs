@@ -9,7 +9,10 @@ mod files;
 mod housekeeping;
 mod images;
 mod metadata;
+mod public_key;
 mod remote_path;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +21,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::{Stream, StreamExt, stream};
-use russh::keys::PublicKey;
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
@@ -98,7 +100,11 @@ impl Service {
             image: self.images.resolve(new.image.as_deref())?,
             ttl: new.ttl,
             metadata: new.metadata,
-            ssh_public_key: new.ssh_public_key.as_deref().map(public_key).transpose()?,
+            ssh_public_key: new
+                .ssh_public_key
+                .as_deref()
+                .map(public_key::normalised)
+                .transpose()?,
         };
         let _place = self.place().await?;
         let created = self.backend.create(SessionId::random(), &spec).await?;
@@ -280,20 +286,4 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.making.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-/// One line in the format of OpenSSH, without what may stand around it.
-fn public_key(line: &str) -> Result<String> {
-    let invalid = || {
-        Error::invalid(
-            "sshPublicKey",
-            "is not a public key in the one-line format of OpenSSH",
-        )
-    };
-    let line = line.trim();
-    if line.contains(['\n', '\r']) {
-        return Err(invalid());
-    }
-    let key = PublicKey::from_openssh(line).map_err(|error| invalid().caused_by(error))?;
-    key.to_openssh().map_err(|error| invalid().caused_by(error))
 }

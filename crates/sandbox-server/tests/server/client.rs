@@ -1,5 +1,6 @@
 //! A server, and what talks to it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -20,7 +21,18 @@ const DISK: u64 = 6 << 20;
 pub(crate) struct TestServer {
     server: Server,
     http: reqwest::Client,
-    _state: TempDir,
+    state: TempDir,
+}
+
+/// A server's configuration with two owners and small sandboxes.
+pub(crate) fn config(state: &Path) -> ServerConfig {
+    let tokens = Tokens::from_lines(&format!("alice:{ALICE}\nbob:{BOB}")).expect("tokens");
+    let limits = Limits {
+        memory_bytes: 256 << 20,
+        disk_bytes: DISK,
+        ..Limits::default()
+    };
+    ServerConfig::new(tokens, state).limits(limits)
 }
 
 /// An answer, read to its end.
@@ -34,32 +46,28 @@ pub(crate) struct Answer {
 impl TestServer {
     pub(crate) async fn start() -> Result<Self, Error> {
         let state = tempfile::tempdir().expect("a directory");
-        let tokens = Tokens::from_lines(&format!("alice:{ALICE}\nbob:{BOB}")).expect("tokens");
-        let limits = Limits {
-            memory_bytes: 256 << 20,
-            disk_bytes: DISK,
-            ..Limits::default()
-        };
-        let config = ServerConfig::new(tokens, state.path())
+        let config = config(state.path())
             .lifetime(Lifetime::Ephemeral)
             .image_aliases([("python:3.11".to_owned(), "host".to_owned())])
-            .limits(limits)
             .max_upload_bytes(MAX_UPLOAD as u64);
+        Self::start_with(config, state).await
+    }
+
+    /// A server that keeps its state in the directory.
+    pub(crate) async fn start_with(config: ServerConfig, state: TempDir) -> Result<Self, Error> {
         let server = Server::start(config).await?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(120))
             .build()
             .expect("a client");
-        Ok(Self {
-            server,
-            http,
-            _state: state,
-        })
+        Ok(Self { server, http, state })
     }
 
-    pub(crate) async fn stop(self) {
+    /// Hands over the directory with what is in it.
+    pub(crate) async fn stop(self) -> TempDir {
         self.server.shutdown().await;
+        self.state
     }
 
     /// `host:port`.

@@ -14,6 +14,7 @@ mod conformance;
 mod embedded;
 mod files;
 mod http;
+mod lifecycle;
 mod sessions;
 mod ssh;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     trials.extend(http::trials(&runtime, &server));
     trials.extend(sessions::trials(&runtime, &server));
     trials.extend(files::trials(&runtime, &server));
+    trials.extend(lifecycle::trials(&runtime));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(server) = Arc::into_inner(server) {
         runtime.block_on(server.stop());

@@ -96,8 +96,10 @@ async fn a_session_is_as_it_was_asked_for(server: &TestServer) {
     assert_eq!(server.get(&path).await.json(), session);
     assert_eq!(command(server, &path, "echo x").await, completed("x\n"));
     let used = server.get(&path).await.json();
+    let last = used["lastActivityAt"].as_str().expect("it was used");
+    let last = chrono::DateTime::parse_from_rfc3339(last).expect("a timestamp");
     assert!(
-        used["lastActivityAt"].as_str() >= session["createdAt"].as_str(),
+        (instant("createdAt")..instant("expiresAt")).contains(&last),
         "{used}"
     );
     server.delete(&path).await;

@@ -21,7 +21,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use russh::keys::PublicKey;
 use sandbox_isolation::Host;
 use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::{Instant, timeout_at};
 
 use self::create::Unclaimed;
@@ -87,6 +87,8 @@ struct Inner {
     sessions: Mutex<HashMap<SessionId, Arc<Live>>>,
     events: broadcast::Sender<Event>,
     runtime: tokio::runtime::Handle,
+    /// Dropped after everything above.
+    closed: watch::Sender<()>,
 }
 
 impl Embedded {
@@ -94,7 +96,8 @@ impl Embedded {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when another server uses the state directory or this machine cannot make
-    /// sandboxes; the sources say what to do about it.
+    /// sandboxes; the sources say what to do about it. [`ErrorKind::Unsupported`] for limits no sandbox could start
+    /// with and shared paths that are not there.
     pub async fn open(config: EmbeddedConfig) -> Result<Self> {
         let runtime = tokio::runtime::Handle::current();
         let inner = blocking(move || Inner::open(config, runtime)).await?;
@@ -102,11 +105,31 @@ impl Embedded {
         adopt::adopt_sessions(&inner).await?;
         Ok(Self { inner })
     }
+
+    /// Tells when the backend has been dropped, the work it had begun is done, and its state directory is free for
+    /// another.
+    #[must_use]
+    pub fn closed(&self) -> Closed {
+        Closed(self.inner.closed.subscribe())
+    }
+}
+
+/// Waits for the end of an [`Embedded`].
+#[derive(Debug)]
+pub struct Closed(watch::Receiver<()>);
+
+impl Closed {
+    /// Returns once nothing of the backend is left in this process.
+    pub async fn wait(mut self) {
+        // Nothing is ever sent: an error is the end of the sender.
+        while self.0.changed().await.is_ok() {}
+    }
 }
 
 impl Inner {
     fn open(config: EmbeddedConfig, runtime: tokio::runtime::Handle) -> Result<Self> {
         let unavailable = |message: &str| Error::new(ErrorKind::Unavailable, message);
+        check(&config)?;
         let host = Host::probe()
             .map_err(|error| unavailable("this machine cannot make sandboxes").with_source(error))?;
         let state = match config.lifetime {
@@ -132,6 +155,7 @@ impl Inner {
             sessions: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             runtime,
+            closed: watch::channel(()).0,
         })
     }
 
@@ -421,6 +445,44 @@ async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + S
 
 fn ended_early(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Internal, "the work ended before it was done").with_source(error)
+}
+
+/// Finds out now what would otherwise fail every creation.
+fn check(config: &EmbeddedConfig) -> Result<()> {
+    let Limits {
+        memory_bytes,
+        disk_bytes,
+        pids,
+        cpu_millis,
+        open_files,
+    } = config.limits;
+    let lowest = [
+        ("memory", memory_bytes, 16 << 20),
+        ("disk", disk_bytes, 1 << 20),
+        ("processes", pids.into(), 8),
+        ("processor", cpu_millis.into(), 10),
+        ("open files", open_files.into(), 64),
+    ];
+    for (what, value, lowest) in lowest {
+        if value < lowest {
+            let message = format!("the limit of {what}, {value}, is below {lowest}");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    }
+    match config
+        .shared_paths
+        .iter()
+        .find(|path| !path.is_absolute() || !path.exists())
+    {
+        Some(path) => {
+            let message = format!(
+                "{} cannot be shared: it is not an absolute path of something",
+                path.display()
+            );
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn isolation_limits(limits: Limits) -> sandbox_isolation::Limits {

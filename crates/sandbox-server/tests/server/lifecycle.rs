@@ -1,0 +1,207 @@
+//! How servers start and stop.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use reqwest::Method;
+use sandbox_server::{Lifetime, Limits, Server, ServerConfig};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use crate::client::{TestServer, answer, config};
+use crate::ssh::{DEADLINE, eventually};
+use crate::trial;
+
+pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
+    macro_rules! trials {
+        ($($test:ident),+ $(,)?) => {
+            vec![$(trial(runtime, concat!("lifecycle::", stringify!($test)), $test)),+]
+        };
+    }
+    trials![
+        sessions_outlive_a_persistent_server,
+        a_full_server_says_so,
+        a_stopping_server_lets_requests_end,
+        a_stopping_server_does_not_wait_for_ever,
+        more_connections_than_there_may_be_wait,
+        a_wrong_configuration_is_told_at_start,
+    ]
+}
+
+fn state() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+async fn start(adjust: impl FnOnce(ServerConfig) -> ServerConfig) -> TestServer {
+    let state = state();
+    let config = adjust(config(state.path()).lifetime(Lifetime::Ephemeral));
+    TestServer::start_with(config, state).await.expect("a server")
+}
+
+async fn sessions_outlive_a_persistent_server() {
+    let state = state();
+    let server = TestServer::start_with(config(state.path()), state)
+        .await
+        .expect("a server");
+    let session = server.session().await;
+    let commands = format!("{session}/commands");
+    server
+        .post(&commands, &json!({"command": "echo kept > file"}))
+        .await;
+    let before = server.get(&session).await.json();
+
+    let state = server.stop().await;
+    let server = TestServer::start_with(config(state.path()), state)
+        .await
+        .expect("another server");
+    assert_eq!(server.get(&session).await.json(), before);
+    let read = server
+        .post(&commands, &json!({"command": "cat file"}))
+        .await
+        .json();
+    assert_eq!(read["stdout"], "kept\n");
+    assert_eq!(server.delete(&session).await.status, 200);
+    let state = server.stop().await;
+    assert_eq!(
+        std::fs::read_dir(state.path().join("sessions"))
+            .expect("a directory")
+            .count(),
+        0
+    );
+}
+
+async fn a_full_server_says_so() {
+    let server = start(|config| config.max_sessions(1)).await;
+    let session = server.session().await;
+    let refused = answer(server.request(Method::POST, "/sessions")).await;
+    refused.assert_error(503, "UNAVAILABLE", &["as many sessions as it can hold", "1"]);
+    assert!(refused.header("retry-after").parse::<u64>().is_ok());
+    server.delete(&session).await;
+    server.session().await;
+    server.stop().await;
+}
+
+async fn a_stopping_server_lets_requests_end() {
+    let server = start(|config| config).await;
+    let session = server.session().await;
+    let body = json!({"command": "touch begun; sleep 1; echo done"});
+    let running = tokio::spawn(
+        server
+            .request(Method::POST, &format!("{session}/commands"))
+            .json(&body)
+            .send(),
+    );
+    let listed = || async {
+        server
+            .post(&format!("{session}/commands"), &json!({"command": "ls"}))
+            .await
+            .json()
+    };
+    eventually("it has begun", || async { listed().await["stdout"] == "begun\n" }).await;
+    let state = server.stop().await;
+    let result = running
+        .await
+        .expect("no panic")
+        .expect("an answer")
+        .text()
+        .await
+        .expect("a body");
+    assert!(result.contains("done\\n"), "{result}");
+    assert!(own_directories(&state).is_empty());
+}
+
+async fn a_stopping_server_does_not_wait_for_ever() {
+    let server = start(|config| config).await;
+    let session = server.session().await;
+    let body = json!({"command": "touch begun; sleep 600"});
+    let running = tokio::spawn(
+        server
+            .request(Method::POST, &format!("{session}/commands"))
+            .json(&body)
+            .send(),
+    );
+    let listed = || async {
+        server
+            .post(&format!("{session}/commands"), &json!({"command": "ls"}))
+            .await
+            .json()
+    };
+    eventually("it has begun", || async { listed().await["stdout"] == "begun\n" }).await;
+    let state = timeout(DEADLINE, server.stop()).await.expect("the server stops");
+    assert!(running.await.expect("no panic").is_err());
+    assert!(own_directories(&state).is_empty());
+}
+
+/// What ephemeral servers have made for themselves.
+fn own_directories(state: &TempDir) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(state.path()).expect("a directory");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+async fn more_connections_than_there_may_be_wait() {
+    let server = start(|config| config.max_connections(1)).await;
+    let mut first = TcpStream::connect(server.authority())
+        .await
+        .expect("a connection");
+    first
+        .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("a request");
+    assert_eq!(first.read_u8().await.expect("an answer"), b'H');
+    {
+        let second = server.get("/health");
+        tokio::pin!(second);
+        assert!(
+            timeout(Duration::from_millis(300), &mut second).await.is_err(),
+            "the second one did not wait"
+        );
+        drop(first);
+        assert_eq!(timeout(DEADLINE, second).await.expect("an answer").status, 200);
+    }
+    server.stop().await;
+}
+
+async fn a_wrong_configuration_is_told_at_start() {
+    let other = start(|config| config).await;
+    let taken = other.authority().parse().expect("an address");
+    let in_use = state();
+    let _user = Server::start(config(in_use.path())).await.expect("a server");
+    let fresh = state();
+    let cases = [
+        (config(fresh.path()).listen(taken), "cannot listen on"),
+        (config(in_use.path()), "in use"),
+        (
+            config(fresh.path()).image_aliases([("a".to_owned(), "b".to_owned())]),
+            "available are: host",
+        ),
+        (
+            config(fresh.path()).limits(Limits {
+                pids: 1,
+                ..Limits::default()
+            }),
+            "processes",
+        ),
+        (config(fresh.path()).shared_paths(["relative".into()]), "relative"),
+        (config(std::path::Path::new("/proc/nowhere")), "/proc/nowhere"),
+    ];
+    for (config, words) in cases {
+        let error = Server::start(config).await.expect_err("it must not start");
+        let mut told = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            told = format!("{told}: {cause}");
+            source = cause.source();
+        }
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
+    other.stop().await;
+}
