@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Group;
 use crate::error::{Context, Error};
+use crate::process::pid_from;
 
 /// The longest wait for a sandbox to end. It takes milliseconds; a machine under load takes longer.
 const LIMIT: Timespec = Timespec {
@@ -52,7 +53,7 @@ impl Handle {
 
     /// Opens the process this is the handle of, and no other, if it still runs.
     fn open(&self) -> Result<Option<OwnedFd>, Error> {
-        let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.pid > 0) else {
+        let Some(pid) = pid_from(self.pid) else {
             return Ok(None);
         };
         if self.boot_id != boot_id()? {

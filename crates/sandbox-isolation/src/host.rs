@@ -40,6 +40,7 @@ impl Host {
     ///
     /// [`Error::UserNamespaces`] names the setting that forbids sandboxes and what the choices are.
     pub fn probe() -> Result<Self, Error> {
+        check_kernel()?;
         let mut missing = Vec::new();
         let identities = identities(&mut missing)?;
         let (cgroups, unavailable) = Cgroups::probe();
@@ -122,6 +123,22 @@ impl Host {
             Identities::Fixed(mapping) => Ok(mapping.clone()),
         }
     }
+}
+
+/// The first kernel that can make a whole tree of mounts read-only is Linux 5.12.
+fn check_kernel() -> Result<(), Error> {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|number| number.parse::<u32>().ok());
+    if (numbers.next(), numbers.next()) >= (Some(5), Some(12)) {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: "a sandbox",
+        why: format!("it takes Linux 5.12, and this is {release}"),
+    })
 }
 
 /// Tries the ways to map ids, the best one first.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::pipe::PipeFlags;
-use rustix::process::Pid;
 
 use crate::cgroup::{Controller, Group};
 use crate::error::{Context, Error};
@@ -17,6 +16,7 @@ use crate::handle::{Handle, Sandbox};
 use crate::host::Host;
 use crate::idmap::Mapping;
 use crate::init::INIT_ARGUMENT;
+use crate::process::pid_from;
 use crate::subreaper::control_pair;
 use crate::wire::{self, Config, Report};
 
@@ -235,7 +235,7 @@ impl Attempt {
             await_message(control, deadline)?;
             match wire::receive_report(control).during("receive a report")? {
                 Some((Report::Cloned { pid }, Some(pidfd))) => {
-                    let pid = Pid::from_raw(pid).ok_or(Error::EndedEarly)?;
+                    let pid = pid_from(pid).ok_or(Error::EndedEarly)?;
                     let handle = Handle::of(name, pid, self.group.take().unwrap_or_default())?;
                     self.sandbox = Some(Sandbox::new(handle, pidfd));
                 }

@@ -305,6 +305,11 @@ impl From<WaitStatus> for ExitStatus {
     }
 }
 
+/// A process id that came from outside: `Pid::from_raw` panics if it is negative.
+pub(crate) fn pid_from(number: i32) -> Option<Pid> {
+    Pid::from_raw(number.max(0))
+}
+
 pub(crate) fn pid_number(pid: Pid) -> u32 {
     pid.as_raw_nonzero().get().unsigned_abs()
 }

@@ -17,7 +17,7 @@ use rustix::thread::{Gid, Uid};
 
 use crate::process::{Program, Spawn};
 use crate::scope::Scope;
-use crate::subreaper::{self, Supervisor};
+use crate::subreaper::{self, START_LIMIT, Supervisor};
 use crate::sys::{self, CStrings};
 
 /// The user a process runs as, if not as its parent.
@@ -212,13 +212,10 @@ fn end_child(pid: Pid) {
 
 /// Waits until the pipe closes, which is success, or brings a failure.
 fn await_execution(failure: &OwnedFd) -> io::Result<()> {
-    /// Nothing on the way to execution waits for anybody, except for a user who stops the process meanwhile.
-    const LIMIT: Timespec = Timespec {
-        tv_sec: 20,
-        tv_nsec: 0,
-    };
+    // As for a supervisor, nothing on the way to execution waits for anybody.
+    let limit = Timespec::try_from(START_LIMIT).map_err(io::Error::other)?;
     let mut ready = [PollFd::new(failure, PollFlags::IN)];
-    if rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, Some(&LIMIT)))? == 0 {
+    if rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, Some(&limit)))? == 0 {
         return Err(io::ErrorKind::TimedOut.into());
     }
     let mut message = [0; FAILURE_LENGTH];

@@ -10,11 +10,15 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use crate::process::ExitStatus;
+use crate::process::{ExitStatus, pid_from};
 use crate::sys;
+
+/// The longest wait for a process to be started.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// What a supervisor sends: first the process id it started (or a negative error number), later how that ended.
 const START_LENGTH: usize = 4;
@@ -31,6 +35,8 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Waits for the first message: the id of the supervised process.
     pub(crate) fn started(control: OwnedFd) -> io::Result<(Self, Pid)> {
+        // The supervisor waits for nobody, except where its user, who is the sandbox's, stops it.
+        rustix::net::sockopt::set_socket_timeout(&control, Timeout::Recv, Some(START_LIMIT))?;
         let mut message = [0; START_LENGTH];
         let (length, _) =
             rustix::io::retry_on_intr(|| rustix::net::recv(&control, &mut message, RecvFlags::empty()))?;
@@ -38,8 +44,8 @@ impl Supervisor {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let number = i32::from_le_bytes(message);
-        match Pid::from_raw(number) {
-            Some(pid) if number > 0 => Ok((
+        match pid_from(number) {
+            Some(pid) => Ok((
                 Self {
                     control,
                     reported: false,
@@ -127,7 +133,7 @@ fn reap_until_empty(control: BorrowedFd<'_>, parent: Pid, main: Pid) -> Result<(
                 SIGNALLED
             };
             rustix::net::send(control, &[kind, child.status as u8], SendFlags::NOSIGNAL)?;
-            rustix::process::kill_process(parent, Signal::CHILD)?;
+            let _ = rustix::process::kill_process(parent, Signal::CHILD);
             let mut acknowledged = [0];
             rustix::io::retry_on_intr(|| rustix::net::recv(control, &mut acknowledged, RecvFlags::empty()))?;
         }
@@ -205,7 +211,7 @@ fn living_processes() -> io::Result<Vec<Living>> {
         let Some(pid) = name
             .to_str()
             .and_then(|name| name.parse().ok())
-            .and_then(Pid::from_raw)
+            .and_then(pid_from)
         else {
             continue;
         };
@@ -227,7 +233,7 @@ fn parent_if_alive(stat: &[u8]) -> Option<Pid> {
     let rest = std::str::from_utf8(stat.get(end_of_name + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    let parent = Pid::from_raw(fields.next()?.parse().ok()?)?;
+    let parent = pid_from(fields.next()?.parse().ok()?)?;
     (!matches!(state, "Z" | "X")).then_some(parent)
 }
 

@@ -1,12 +1,16 @@
-//! Trying whether this user can have a user namespace with certain ids, and may mount in it.
+//! Trying what this user may do, in a process that ends again.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Signal, WaitOptions};
 
-use crate::error::Error;
+use crate::error::{Context, Error};
 use crate::idmap::Mapping;
 use crate::sys::{self, Parent};
 
@@ -30,9 +34,9 @@ pub(crate) fn run(mapping: &Mapping) -> Result<(), Trial> {
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
     let (wait, go) = pipe().map_err(refused(NAMESPACES))?;
     let child = || {
-        // It has a copy of `go` itself, and so would wait for ever. (This thread waits for it below, so that the
-        // signal, which comes when the thread ends, comes when the process does.)
-        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+        // Held by the parent alone, it ends with the parent.
+        // SAFETY: in the child, its owner is in a frame that is never returned to.
+        unsafe { rustix::io::close(go.as_raw_fd()) };
         if !matches!(rustix::io::read(&wait, &mut [0]), Ok(1)) {
             return libc::EINTR;
         }
@@ -70,6 +74,31 @@ pub(crate) fn run(mapping: &Mapping) -> Result<(), Trial> {
             step: MOUNT,
             source: io::ErrorKind::Interrupted.into(),
         }),
+    }
+}
+
+/// Moves a process that ends at once to a control group.
+#[allow(unsafe_code)]
+pub(crate) fn join(entrance: &Path) -> Result<(), Error> {
+    let step = "move a process to a control group";
+    let file = File::options()
+        .write(true)
+        .open(entrance)
+        .during_on(step, entrance)?;
+    let child = || {
+        rustix::io::write(&file, b"0")
+            .err()
+            .map_or(0, Errno::raw_os_error)
+    };
+    // SAFETY: the child makes one system call.
+    let pid = unsafe { sys::fork(child) }.during("start a process")?;
+    let ended = rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()));
+    match ended
+        .during("wait for a process")?
+        .and_then(|(_, status)| status.exit_status())
+    {
+        Some(0) => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error.unwrap_or(libc::EINTR))).during_on(step, entrance),
     }
 }
 

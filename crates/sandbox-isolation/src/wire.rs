@@ -128,10 +128,12 @@ pub(crate) fn report(
 pub(crate) fn receive_report(control: BorrowedFd<'_>) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
     const LONGEST: usize = 16 * 1024;
     let mut message = vec![0; LONGEST];
-    let (length, fds) = receive(control, &mut message)?;
-    if length == 0 {
-        return Ok(None);
-    }
+    let (length, fds) = match receive(control, &mut message) {
+        // It ended without having read what was sent to it.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+        Ok((0, _)) => return Ok(None),
+        result => result?,
+    };
     let report = serde_json::from_slice(message.get(..length).unwrap_or_default())?;
     Ok(Some((report, fds.into_iter().next())))
 }

@@ -5,13 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::USER;
 use super::mounts::Version;
 use crate::error::{Context, Error};
 use crate::handle::Stats;
+use crate::process::pid_from;
 
 /// The kernel ends processes and empties groups within milliseconds; a machine under load takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -157,7 +158,7 @@ pub(super) fn remove_tree(directory: &Path) -> io::Result<()> {
 
 fn kill_each(directory: &Path) {
     let procs = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    for pid in procs.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+    for pid in procs.lines().filter_map(|line| pid_from(line.parse().ok()?)) {
         let _ = rustix::process::kill_process(pid, Signal::KILL);
     }
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

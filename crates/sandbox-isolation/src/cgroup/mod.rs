@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
 pub(crate) use self::group::Group;
-use self::mounts::Version;
+use self::mounts::{Hierarchy, Version};
 use crate::capabilities::Missing;
 use crate::error::{Context, Error};
 use crate::launch::Limits;
@@ -98,35 +98,25 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     /// Finds out what there is, by trying.
     pub(crate) fn probe() -> (Self, Vec<Missing>) {
-        let mut bases: Vec<Base> = Vec::new();
-        let mut reasons = Vec::new();
-        let hierarchies = match mounts::hierarchies() {
-            Ok(hierarchies) => hierarchies,
-            Err(error) => {
-                reasons.push(error.to_string());
-                Vec::new()
+        let mut cgroups = Self::default();
+        let mut failures = Vec::new();
+        match mounts::hierarchies() {
+            Ok(hierarchies) => {
+                for hierarchy in hierarchies {
+                    let base = match hierarchy.version {
+                        Version::V1 => v1::base(&hierarchy),
+                        Version::V2 => v2::base(&hierarchy),
+                    };
+                    match base {
+                        Ok(base) => cgroups.bases.extend(base),
+                        Err(error) => failures.push((Some(hierarchy), describe(&error))),
+                    }
+                }
             }
-        };
-        if hierarchies.is_empty() {
-            reasons.push(String::from(
-                "no control groups are mounted where this process could reach its own",
-            ));
+            Err(error) => failures.push((None, describe(&error))),
         }
-        // The controllers of version 1 are not available to version 2, so the order does not matter to them.
-        for hierarchy in &hierarchies {
-            let base = match hierarchy.version {
-                Version::V1 => v1::base(hierarchy),
-                Version::V2 => v2::base(hierarchy),
-            };
-            match base {
-                Ok(Some(base)) => bases.push(base),
-                Ok(None) => {}
-                Err(error) => reasons.push(describe(&error)),
-            }
-        }
-        let cgroups = Self { bases };
         cgroups.collect_garbage();
-        let missing = cgroups.missing(&reasons);
+        let missing = cgroups.missing(&failures);
         (cgroups, missing)
     }
 
@@ -141,28 +131,44 @@ impl Cgroups {
         self.bases.iter().any(|base| base.version == Version::V2)
     }
 
-    fn missing(&self, reasons: &[String]) -> Vec<Missing> {
-        let remedy = "run the server as root, or in a delegated control group \
-            (systemd-run --user --scope -p Delegate=yes …)";
-        let why = match reasons {
-            [] => String::from("this host's kernel does not offer it to control groups"),
-            reasons => reasons.join("; "),
+    /// What is not there, each with the failure that is to blame.
+    fn missing(&self, failures: &[(Option<Hierarchy>, String)]) -> Vec<Missing> {
+        let why = |controller: Option<Controller>| {
+            let to_blame = failures
+                .iter()
+                .find(|(hierarchy, _)| match (hierarchy, controller) {
+                    (None, _) => true,
+                    (Some(hierarchy), Some(controller)) => hierarchy.offered().contains(&controller),
+                    (Some(hierarchy), None) => hierarchy.version == Version::V2,
+                });
+            to_blame.map_or_else(
+                || String::from("this host mounts no such control groups"),
+                |(_, why)| why.clone(),
+            )
         };
         let wanted = [
-            ("memory limit of a whole sandbox", self.limits(Controller::Memory)),
             (
-                "limit on the number of a sandbox's processes",
-                self.limits(Controller::Pids),
+                "a limit on the memory of a whole sandbox",
+                Some(Controller::Memory),
             ),
-            ("limit on processor time", self.limits(Controller::Cpu)),
-            ("pausing", self.unified()),
-            ("killing by control group", self.unified()),
+            (
+                "a limit on the number of a sandbox's processes",
+                Some(Controller::Pids),
+            ),
+            ("a limit on processor time", Some(Controller::Cpu)),
+            ("pausing, and killing by control group", None),
         ];
-        let absent = wanted.into_iter().filter(|(_, present)| !present);
+        let present = |controller: Option<Controller>| match controller {
+            Some(controller) => self.limits(controller),
+            None => self.unified(),
+        };
+        let absent = wanted.into_iter().filter(|(_, controller)| !present(*controller));
+        let remedy =
+            "run as root, or in a delegated control group (systemd-run --user --scope -p Delegate=yes)";
         absent
-            .map(|(what, _)| Missing {
+            .map(|(what, controller)| Missing {
                 what,
-                why: why.clone(),
+                why: why(controller),
                 remedy,
             })
             .collect()
@@ -235,8 +241,8 @@ impl Base {
         group: &mut Group,
     ) -> Result<(), Error> {
         let directory = self.directory.join(format!("{PREFIX}{name}"));
-        if directory.exists() {
-            // Left by a sandbox of the same name. One that still runs makes this fail.
+        // What is left of a sandbox of the same name goes; one that still runs stays, and this fails.
+        if directory.exists() && !group::is_populated(self.version, &directory) {
             group::remove_tree(&directory).during_on("remove an old control group", &directory)?;
         }
         fs::create_dir(&directory).during_on("create a control group", &directory)?;

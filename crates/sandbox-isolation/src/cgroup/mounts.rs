@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Controller;
 use crate::error::{Context, Error};
 
 /// The two generations of control groups.
@@ -24,6 +25,21 @@ pub(super) struct Hierarchy {
     pub(super) top: PathBuf,
     /// Where the group of this process is, at or below `top`.
     pub(super) own: PathBuf,
+}
+
+impl Hierarchy {
+    /// What this hierarchy has of what is wanted.
+    pub(super) fn offered(&self) -> Vec<Controller> {
+        let names = match self.version {
+            Version::V1 => self.controllers.clone(),
+            Version::V2 => {
+                let available = fs::read_to_string(self.top.join("cgroup.controllers")).unwrap_or_default();
+                available.split_ascii_whitespace().map(str::to_owned).collect()
+            }
+        };
+        let has = |controller: &Controller| names.iter().any(|name| name == controller.name());
+        Controller::ALL.into_iter().filter(has).collect()
+    }
 }
 
 pub(super) fn hierarchies() -> Result<Vec<Hierarchy>, Error> {

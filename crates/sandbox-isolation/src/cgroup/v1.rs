@@ -9,8 +9,7 @@ use crate::launch::Limits;
 
 /// Tries whether groups can be made here. `None`: there is nothing of interest in this hierarchy.
 pub(super) fn base(hierarchy: &Hierarchy) -> Result<Option<Base>, Error> {
-    let has = |controller: &Controller| hierarchy.controllers.iter().any(|name| name == controller.name());
-    let controllers: Vec<_> = Controller::ALL.into_iter().filter(has).collect();
+    let controllers = hierarchy.offered();
     if controllers.is_empty() {
         return Ok(None);
     }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::mounts::{Hierarchy, Version};
 use super::{Base, CPU_PERIOD, Controller, Setting, cpu_quota, memory_bytes};
@@ -17,11 +16,7 @@ const LEAF: &str = "sandbox-server.leaf";
 ///
 /// Our own group comes first, so that whatever limits this process limits its sandboxes too.
 pub(super) fn base(hierarchy: &Hierarchy) -> Result<Option<Base>, Error> {
-    let available = read_list(&hierarchy.top.join("cgroup.controllers")).unwrap_or_default();
-    let wanted: Vec<_> = Controller::ALL
-        .into_iter()
-        .filter(|controller| available.iter().any(|it| it == controller.name()))
-        .collect();
+    let wanted = hierarchy.offered();
     let mut best: Option<Base> = None;
     let mut failure = None;
     for directory in hierarchy
@@ -75,14 +70,7 @@ fn check_trial(trial: &Path) -> Result<(), Error> {
     let kill = trial.join("cgroup.kill");
     fs::metadata(&kill).during_on("kill by control group before Linux 5.14", &kill)?;
     let procs = trial.join("cgroup.procs");
-    // It runs until its standard input ends.
-    let mut process = Command::new("cat")
-        .stdin(Stdio::piped())
-        .spawn()
-        .during("start a process")?;
-    let moved = fs::write(&procs, process.id().to_string());
-    let _ = process.wait();
-    moved.during_on("move a process to a control group", &procs)
+    crate::trial::join(&procs)
 }
 
 /// Switches controllers on for the groups below `directory`, and returns those that are on.
@@ -144,5 +132,55 @@ pub(super) fn settings(controller: Controller, limits: &Limits) -> Vec<Setting> 
             "cpu.max",
             format!("{} {CPU_PERIOD}", cpu_quota(limits)),
         )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// With a controller of no interest to anybody, so that it can be tried on hosts whose other controllers are in use.
+    #[test]
+    fn a_lone_process_makes_room_for_controllers() {
+        const CONTROLLER: &str = "hugetlb";
+        let Ok(hierarchies) = super::super::mounts::hierarchies() else {
+            return;
+        };
+        let Some(hierarchy) = hierarchies
+            .into_iter()
+            .find(|hierarchy| hierarchy.version == Version::V2)
+        else {
+            println!("skipped: there is no control group hierarchy of version 2");
+            return;
+        };
+        let group = hierarchy.top.join(format!("enable-test-{}", std::process::id()));
+        let top = enable(&hierarchy.top, None, &[CONTROLLER]);
+        if !top.iter().any(|name| name == CONTROLLER) || fs::create_dir(&group).is_err() {
+            println!("skipped: this user cannot switch {CONTROLLER} on");
+            return;
+        }
+        let start = || Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let (mut alone, mut other) = (start(), start());
+        let join = |pid: u32| fs::write(group.join("cgroup.procs"), pid.to_string()).unwrap();
+        join(alone.id());
+        join(other.id());
+        let crowded = enable(&group, Some(alone.id()), &[CONTROLLER]);
+        other.wait().unwrap();
+        let unavailable = enable(&group, Some(alone.id()), &["nonsense"]);
+        let moved_back = read_list(&group.join("cgroup.procs")).unwrap();
+        let enabled = enable(&group, Some(alone.id()), &[CONTROLLER]);
+        let leaf = read_list(&group.join(LEAF).join("cgroup.procs")).unwrap();
+        let pid = alone.id().to_string();
+        alone.wait().unwrap();
+        fs::remove_dir(group.join(LEAF)).unwrap();
+        fs::remove_dir(&group).unwrap();
+
+        assert_eq!(crowded, Vec::<String>::new(), "there was another process");
+        assert_eq!(unavailable, Vec::<String>::new());
+        assert_eq!(moved_back, [pid.as_str()], "it was moved for nothing");
+        assert_eq!(enabled, [CONTROLLER]);
+        assert_eq!(leaf, [pid.as_str()]);
     }
 }

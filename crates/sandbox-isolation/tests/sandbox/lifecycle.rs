@@ -26,6 +26,10 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
         "a_killed_launcher_leaves_nothing",
         a_killed_launcher_leaves_nothing,
     ),
+    (
+        "a_launcher_killed_at_any_moment_leaves_nothing",
+        a_launcher_killed_at_any_moment_leaves_nothing,
+    ),
     ("a_failed_launch_leaves_nothing", a_failed_launch_leaves_nothing),
     (
         "invalid_specifications_are_refused",
@@ -150,6 +154,44 @@ fn a_killed_launcher_leaves_nothing(host: &Host) {
     });
 }
 
+fn a_launcher_killed_at_any_moment_leaves_nothing(host: &Host) {
+    if !host.capabilities().pause {
+        return skipped(
+            "a_launcher_killed_at_any_moment_leaves_nothing: nothing tells its processes from others",
+        );
+    }
+    let name = unique_name();
+    for round in 0..40 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut launcher = Command::new("/proc/self/exe")
+            .args([
+                "__launcher",
+                directory.path().to_str().unwrap(),
+                &format!("{name}-{round}"),
+                "wait",
+            ])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(500 * round));
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+    }
+    eventually("all processes end", || !any_process_in(&name));
+    eventually("all groups are removed", || {
+        Host::probe().unwrap();
+        cgroups_named(&name).is_empty()
+    });
+}
+
+/// Whether there is a process in a control group whose name holds `name`.
+fn any_process_in(name: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|entry| std::fs::read_to_string(entry.path().join("cgroup")).ok())
+        .any(|groups| groups.contains(name))
+}
+
 fn a_failed_launch_leaves_nothing(host: &Host) {
     let children = || std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
     let before = children();
@@ -248,7 +290,7 @@ fn sweeps_by_name(host: &Host) {
     let name = running.sandbox.handle().name().to_owned();
     host.sweep(&unique_name()).unwrap();
     assert!(running.sandbox.is_alive());
-    if !host.capabilities().pids_limit {
+    if !host.capabilities().pause {
         return skipped("sweeps_by_name: there are no control groups for this user");
     }
     host.sweep(&name).unwrap();

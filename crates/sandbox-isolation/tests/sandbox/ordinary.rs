@@ -1,7 +1,7 @@
 //! Root runs the tests again as an ordinary user.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
@@ -16,72 +16,142 @@ pub(crate) fn trials() -> Vec<Trial> {
     if !rustix::process::geteuid().is_root() {
         return Vec::new();
     }
-    vec![
-        Trial::test("all_again_as_an_ordinary_user", || run(false)),
-        Trial::test("all_again_as_an_ordinary_user_with_ids_set_aside", || run(true)),
-    ]
+    let variants = [
+        ("all_again_as_an_ordinary_user", false, false),
+        ("all_again_with_ids_set_aside", true, false),
+        ("all_again_with_a_delegated_control_group", false, true),
+        (
+            "all_again_with_ids_set_aside_and_a_delegated_control_group",
+            true,
+            true,
+        ),
+    ];
+    variants
+        .map(|(name, ids, group)| Trial::test(name, move || run(name, ids, group)))
+        .into()
 }
 
-fn run(ids_set_aside: bool) -> Result<(), Failed> {
+fn run(name: &str, ids_set_aside: bool, delegated_group: bool) -> Result<(), Failed> {
+    for tool in ["/usr/bin/setpriv", "/usr/bin/unshare", "/usr/bin/newuidmap"] {
+        if !Path::new(tool).exists() {
+            skipped(&format!("{name}: {tool} is not installed"));
+            return Ok(());
+        }
+    }
     let directory = tempfile::tempdir()?;
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o1777))?;
     let program = directory.path().join("tests");
     std::fs::copy("/proc/self/exe", &program)?;
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
     // Theirs, as a program somebody has built is: what is inside must not be able to change it all the same.
-    std::os::unix::fs::chown(&program, Some(USER), Some(USER))?;
+    chown(&program, Some(USER), Some(USER))?;
 
     let mut script = String::from("set -e\n");
-    let mut path = String::from("/nonexistent");
     if ids_set_aside {
-        let needed = ["/etc/subuid", "/etc/subgid", "/etc/passwd"];
-        let tool = ["/usr/bin/newuidmap", "/bin/newuidmap"]
-            .into_iter()
-            .any(|tool| Path::new(tool).exists());
-        if !tool || !needed.iter().all(|file| Path::new(file).exists()) {
-            skipped("all_again_as_an_ordinary_user_with_ids_set_aside: newuidmap is not installed");
+        script += &set_ids_aside(directory.path())?;
+    }
+    let group = if delegated_group {
+        Some(DelegatedGroup::new())
+    } else {
+        None
+    };
+    match &group {
+        Some(Some(group)) => script += &format!("echo $$ > {}/cgroup.procs\n", group.0.display()),
+        Some(None) => {
+            skipped(&format!(
+                "{name}: there is no control group hierarchy of version 2"
+            ));
             return Ok(());
         }
-        // In a mount namespace of its own: the files of the host stay as they are.
-        let passwd = std::fs::read_to_string("/etc/passwd")?;
-        let account = format!("sandboxtests:x:{USER}:{USER}::/nonexistent:/bin/sh\n");
-        for (file, content) in needed
-            .into_iter()
-            .zip([SUBORDINATE, SUBORDINATE, &(passwd + &account)])
-        {
-            let ours = directory.path().join(file.replace('/', "_"));
-            std::fs::write(&ours, content)?;
-            script += &format!("mount --bind {} {file}\n", ours.display());
-        }
-        path = String::from("/usr/bin:/bin");
+        None => {}
     }
     script += &format!(
         "exec setpriv --reuid {USER} --regid {USER} --clear-groups --inh-caps -all \
         env -i PATH={path} TMPDIR={directory} {program} --test-threads 4\n",
+        // Without a path there is no newuidmap.
+        path = if ids_set_aside {
+            "/usr/bin:/bin"
+        } else {
+            "/bin-without-newuidmap"
+        },
         directory = directory.path().display(),
         program = program.display(),
     );
-    if !Path::new("/usr/bin/setpriv").exists() || !Path::new("/usr/bin/unshare").exists() {
-        skipped("all_again_as_an_ordinary_user: setpriv or unshare is not installed");
-        return Ok(());
-    }
+    // Whatever is mounted is mounted for these tests only.
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &script])
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    // Its own words about what it skipped, and what it found missing.
     for line in text
         .lines()
         .filter(|line| line.starts_with("skipped:") || line.starts_with("missing:"))
     {
-        println!("as an ordinary user: {line}");
-    }
-    let expected = if ids_set_aside { "user ids of its own" } else { "" };
-    if ids_set_aside && text.contains(expected) {
-        return Err(Failed::from(format!("the ids set aside were not used:\n{text}")));
+        println!("{name}: {line}");
     }
     if !output.status.success() {
         return Err(Failed::from(text.into_owned()));
     }
+    for (is_there, words) in [
+        (ids_set_aside, "user ids of its own"),
+        (delegated_group, "killing by control group"),
+    ] {
+        assert_eq!(text.contains(words), !is_there, "{text}");
+    }
     Ok(())
+}
+
+/// Commands that give the user ids and an account, in the mount namespace they run in.
+fn set_ids_aside(directory: &Path) -> std::io::Result<String> {
+    let account = format!("sandboxtests:x:{USER}:{USER}::/nonexistent:/bin/sh\n");
+    let passwd = std::fs::read_to_string("/etc/passwd")? + &account;
+    let mut script = String::new();
+    for (file, content) in [
+        ("subuid", SUBORDINATE),
+        ("subgid", SUBORDINATE),
+        ("passwd", &passwd),
+    ] {
+        let ours = directory.join(file);
+        std::fs::write(&ours, content)?;
+        script += &format!("mount --bind {} /etc/{file}\n", ours.display());
+    }
+    Ok(script)
+}
+
+/// A control group that belongs to the user, as `systemd-run --user -p Delegate=yes` makes one.
+struct DelegatedGroup(PathBuf);
+
+impl DelegatedGroup {
+    fn new() -> Option<Self> {
+        let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+        let mount = mounts
+            .into_iter()
+            .find(|mount| Path::new(mount).join("cgroup.controllers").exists())?;
+        let group = Path::new(mount).join(format!(
+            "delegated-{}-{}",
+            std::process::id(),
+            crate::unique_name()
+        ));
+        std::fs::create_dir(&group).ok()?;
+        let group = Self(group);
+        for path in [
+            group.0.clone(),
+            group.0.join("cgroup.procs"),
+            group.0.join("cgroup.subtree_control"),
+        ] {
+            chown(path, Some(USER), Some(USER)).ok()?;
+        }
+        Some(group)
+    }
+}
+
+impl Drop for DelegatedGroup {
+    fn drop(&mut self) {
+        // What the tests left in it would keep it from going, and shows in the next line of output.
+        for entry in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir(entry.path());
+        }
+        if let Err(error) = std::fs::remove_dir(&self.0) {
+            println!("{} was not empty: {error}", self.0.display());
+        }
+    }
 }
