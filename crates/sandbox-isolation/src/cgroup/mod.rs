@@ -20,6 +20,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
@@ -219,12 +220,11 @@ impl Cgroups {
                 continue;
             };
             for entry in entries.flatten() {
-                if entry
-                    .file_name()
-                    .to_str()
-                    .is_some_and(|name| name.starts_with(PREFIX))
-                    && !group::is_populated(base.version, &entry.path())
-                {
+                let abandoned = entry.file_name().to_str().is_some_and(|name| {
+                    is_abandoned_trial(name)
+                        || name.starts_with(PREFIX) && !group::is_populated(base.version, &entry.path())
+                });
+                if abandoned {
                     let _ = group::remove_tree(&entry.path());
                 }
             }
@@ -294,6 +294,29 @@ const CPU_PERIOD: u64 = 100_000;
 
 fn cpu_quota(limits: &Limits) -> u64 {
     u64::from(limits.cpu_millis).saturating_mul(CPU_PERIOD / 1000)
+}
+
+/// The name of a group made to see whether it can be made, before the process that makes it and a number.
+const TRIAL_PREFIX: &str = "trial-";
+
+/// Tries something in a group that is removed again.
+fn with_trial_group(below: &Path, action: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let trial = below.join(format!("{TRIAL_PREFIX}{}-{number}", std::process::id()));
+    fs::create_dir(&trial).during_on("create a control group", &trial)?;
+    let outcome = action(&trial);
+    fs::remove_dir(&trial).during_on("remove a control group", &trial)?;
+    outcome
+}
+
+/// Whether this is the name of such a group, and the process that made it was killed.
+fn is_abandoned_trial(name: &str) -> bool {
+    let maker = name
+        .strip_prefix(TRIAL_PREFIX)
+        .and_then(|rest| rest.split('-').next());
+    let maker = maker.and_then(|number| number.parse::<u32>().ok());
+    maker.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
 }
 
 /// An error and its causes in one line.

@@ -1,10 +1,8 @@
 //! Version 1: one hierarchy per controller.
 
-use std::fs;
-
 use super::mounts::{Hierarchy, Version};
 use super::{Base, CPU_PERIOD, Controller, Setting, cpu_quota, memory_bytes};
-use crate::error::{Context, Error};
+use crate::error::Error;
 use crate::launch::Limits;
 
 /// Tries whether groups can be made here. `None`: there is nothing of interest in this hierarchy.
@@ -13,9 +11,7 @@ pub(super) fn base(hierarchy: &Hierarchy) -> Result<Option<Base>, Error> {
     if controllers.is_empty() {
         return Ok(None);
     }
-    let trial = hierarchy.own.join(format!("trial-{}", std::process::id()));
-    fs::create_dir(&trial).during_on("create a control group", &trial)?;
-    fs::remove_dir(&trial).during_on("remove a control group", &trial)?;
+    super::with_trial_group(&hierarchy.own, |_| Ok(()))?;
     Ok(Some(Base {
         version: Version::V1,
         directory: hierarchy.own.clone(),

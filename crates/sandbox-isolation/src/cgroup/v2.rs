@@ -46,11 +46,7 @@ pub(super) fn base(hierarchy: &Hierarchy) -> Result<Option<Base>, Error> {
 }
 
 fn try_base(directory: &Path, ours: bool, wanted: &[Controller]) -> Result<Base, Error> {
-    let trial = directory.join(format!("trial-{}", std::process::id()));
-    fs::create_dir(&trial).during_on("create a control group", &trial)?;
-    let usable = check_trial(&trial);
-    fs::remove_dir(&trial).during_on("remove a control group", &trial)?;
-    usable?;
+    super::with_trial_group(directory, check_trial)?;
     let names: Vec<_> = wanted.iter().map(|controller| controller.name()).collect();
     let enabled = enable(directory, ours.then(std::process::id), &names);
     let controllers = wanted
@@ -156,6 +152,7 @@ mod tests {
             return;
         };
         let group = hierarchy.top.join(format!("enable-test-{}", std::process::id()));
+        let before = read_list(&hierarchy.top.join("cgroup.subtree_control")).unwrap();
         let top = enable(&hierarchy.top, None, &[CONTROLLER]);
         if !top.iter().any(|name| name == CONTROLLER) || fs::create_dir(&group).is_err() {
             println!("skipped: this user cannot switch {CONTROLLER} on");
@@ -176,6 +173,13 @@ mod tests {
         alone.wait().unwrap();
         fs::remove_dir(group.join(LEAF)).unwrap();
         fs::remove_dir(&group).unwrap();
+        if !before.iter().any(|name| name == CONTROLLER) {
+            fs::write(
+                hierarchy.top.join("cgroup.subtree_control"),
+                format!("-{CONTROLLER}"),
+            )
+            .unwrap();
+        }
 
         assert_eq!(crowded, Vec::<String>::new(), "there was another process");
         assert_eq!(unavailable, Vec::<String>::new());

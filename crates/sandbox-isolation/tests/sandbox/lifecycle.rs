@@ -182,6 +182,20 @@ fn a_launcher_killed_at_any_moment_leaves_nothing(host: &Host) {
         Host::probe().unwrap();
         cgroups_named(&name).is_empty()
     });
+    for trial in cgroups_named("trial-") {
+        let maker = trial
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .split('-')
+            .nth(1)
+            .unwrap()
+            .to_owned();
+        // Whoever made it is at it.
+        eventually("no trial is left", || {
+            !trial.exists() || Path::new("/proc").join(&maker).exists()
+        });
+    }
 }
 
 /// Whether there is a process in a control group whose name holds `name`.
