@@ -70,8 +70,12 @@ pub enum TokensError {
     Empty,
 }
 
+/// The owner of made tokens.
+const GENERATED_OWNER: &str = "local";
+
 impl Tokens {
-    /// Makes a token of 256 random bits.
+    /// Makes a token of 256 random bits. Its owner is always the same, `local`: who starts a server again with another
+    /// token still sees the sessions of the one before.
     ///
     /// ```
     /// let token = sandbox_server::Tokens::generate();
@@ -82,7 +86,7 @@ impl Tokens {
         let random: [u8; RANDOM_BYTES] = rand::random();
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         GeneratedToken {
-            tokens: Self(vec![Entry::new(None, &token)]),
+            tokens: Self(vec![Entry::new(Some(GENERATED_OWNER), &token)]),
             secret: token.into(),
         }
     }

@@ -10,6 +10,7 @@
 //! PARENT/lock                  held while a ROOT is made or cleared
 //! PARENT/RANDOM/               such a ROOT; unlocked means its server is dead
 //! ```
+//! The last of them to end removes PARENT, too.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -33,7 +34,8 @@ pub(super) struct StateDir {
     sessions: File,
     /// Locked for as long as it is open.
     _lock: File,
-    temporary: bool,
+    /// Of a root that ends with its server: the parent it shares with others.
+    parent: Option<PathBuf>,
 }
 
 /// Why a state directory cannot be used.
@@ -76,23 +78,17 @@ impl StateDir {
     pub(super) fn open(root: &Path) -> Result<Self, Error> {
         make_private(root)?;
         let root = fs::canonicalize(root).map_err(at(root))?;
-        Self::lock(root, false)
+        Self::lock(root, None)
     }
 
     /// Makes a directory that ends with the server, and takes over what dead servers left below the same parent.
     pub(super) fn create_below(parent: &Path) -> Result<(Self, Vec<Self>), Error> {
-        make_private(parent)?;
-        let parent = fs::canonicalize(parent).map_err(at(parent))?;
-        let lock_path = parent.join("lock");
-        let guard = open_lock(&lock_path)?;
-        rustix::fs::flock(&guard, FlockOperation::LockExclusive)
-            .map_err(|errno| at(&lock_path)(errno.into()))?;
-
+        let (parent, _guard) = lock_parent(parent)?;
         let mut left = Vec::new();
         for entry in fs::read_dir(&parent).map_err(at(&parent))? {
             let entry = entry.map_err(at(&parent))?;
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                match Self::lock(entry.path(), true) {
+                match Self::lock(entry.path(), Some(&parent)) {
                     Ok(dead) => left.push(dead),
                     Err(Error::InUse { .. }) => {}
                     Err(error) => return Err(error),
@@ -101,10 +97,10 @@ impl StateDir {
         }
         let root = parent.join(SessionId::random().to_string());
         DirBuilder::new().mode(PRIVATE).create(&root).map_err(at(&root))?;
-        Ok((Self::lock(root, true)?, left))
+        Ok((Self::lock(root, Some(&parent))?, left))
     }
 
-    fn lock(root: PathBuf, temporary: bool) -> Result<Self, Error> {
+    fn lock(root: PathBuf, parent: Option<&Path>) -> Result<Self, Error> {
         let path = root.join("lock");
         let mut lock = open_lock(&path)?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -136,7 +132,7 @@ impl StateDir {
             root,
             sessions,
             _lock: lock,
-            temporary,
+            parent: parent.map(Path::to_owned),
         })
     }
 
@@ -178,32 +174,84 @@ impl StateDir {
 
 impl Drop for StateDir {
     fn drop(&mut self) {
-        if self.temporary
-            && let Err(error) = fs::remove_dir_all(&self.root)
-        {
+        let Some(parent) = &self.parent else { return };
+        if let Err(error) = remove_below(parent, &self.root) {
             tracing::warn!(path = %self.root.display(), %error, "a temporary state directory is left behind");
         }
     }
 }
 
+/// Removes a root, and the parent with the last of them. With others held off: to them a root whose lock is already
+/// removed would look like one of a dead server.
+fn remove_below(parent: &Path, root: &Path) -> io::Result<()> {
+    let _lock = lock_file(parent)?;
+    fs::remove_dir_all(root)?;
+    if fs::read_dir(parent)?.count() == 1 {
+        fs::remove_file(parent.join("lock"))?;
+        fs::remove_dir(parent)?;
+    }
+    Ok(())
+}
+
+/// Makes the directory unless it is there, and holds everybody else off.
+fn lock_parent(path: &Path) -> Result<(PathBuf, File), Error> {
+    loop {
+        let locked = make_private(path).and_then(|()| {
+            let parent = fs::canonicalize(path).map_err(at(path))?;
+            let lock = lock_file(&parent).map_err(at(&parent))?;
+            Ok((parent, lock))
+        });
+        match locked {
+            Ok((parent, Some(lock))) => return Ok((parent, lock)),
+            // Somebody found nobody else in it and removed it meanwhile: make it again.
+            Ok((_, None)) => {}
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits for the lock of a parent; `None` when that was removed meanwhile.
+fn lock_file(parent: &Path) -> io::Result<Option<File>> {
+    let path = parent.join("lock");
+    let lock = lock_options().open(&path)?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+    let current = match fs::metadata(&path) {
+        Ok(found) => found.ino() == lock.metadata()?.ino(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    Ok(current.then_some(lock))
+}
+
 fn open_lock(path: &Path) -> Result<File, Error> {
-    OpenOptions::new()
+    lock_options().open(path).map_err(at(path))
+}
+
+fn lock_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(at(path))
+        .mode(0o600);
+    options
 }
 
 /// Makes a directory unless it is there, and refuses one that others could have prepared.
 fn make_private(path: &Path) -> Result<(), Error> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(PRIVATE)
-        .create(path)
-        .map_err(at(path))?;
+    let mut builder = DirBuilder::new();
+    builder.mode(PRIVATE);
+    let made = match path.parent() {
+        Some(above) => builder.recursive(true).create(above).and_then(|()| builder.recursive(false).create(path)),
+        None => Ok(()),
+    };
+    match made {
+        // What is there is looked at below.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.map_err(at(path))?,
+    }
     let found = fs::symlink_metadata(path).and_then(|link| {
         // A link may be this user's own doing; in a shared directory it need not be.
         if link.uid() == rustix::process::geteuid().as_raw() {
@@ -276,6 +324,35 @@ mod tests {
         drop(left);
         assert!(!dead.exists());
         assert!(alive.path().exists());
+    }
+
+    #[test]
+    fn the_last_to_end_removes_the_parent() {
+        let directory = tempfile::tempdir().unwrap();
+        let parent = directory.path().join("parent");
+        let (first, _) = StateDir::create_below(&parent).unwrap();
+        let (second, _) = StateDir::create_below(&parent).unwrap();
+        drop(first);
+        assert!(second.path().exists());
+        drop(second);
+        assert!(!parent.exists());
+    }
+
+    #[test]
+    fn servers_that_come_and_go_at_once_do_not_trip_over_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let parent = &directory.path().join("parent");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let (dir, left) = StateDir::create_below(parent).unwrap();
+                        assert!(left.is_empty() && dir.path().join("sessions").exists());
+                    }
+                });
+            }
+        });
+        assert!(!parent.exists());
     }
 
     #[test]
