@@ -1,6 +1,7 @@
 //! Moving files in and out, over SFTP on a connection of their own: reading slowly then holds back exactly this file.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -58,9 +59,20 @@ where
     let sftp = client.sftp().await.map_err(|error| failed(&upload.path, error))?;
     check_target(&sftp, &upload.path, upload.overwrite).await?;
     let (temporary, mut file) = Temporary::create(sftp, &upload.path).await?;
-    write(&mut file, &upload.path, upload.content, upload.limit).await?;
-    drop(file);
-    temporary.publish(&client, &upload.path, upload.overwrite).await
+    let written = async {
+        write(&mut file, &upload.path, upload.content, upload.limit).await?;
+        temporary.publish(&client, &upload.path, upload.overwrite).await
+    };
+    match written.await {
+        Ok(info) => {
+            temporary.forget();
+            Ok(info)
+        }
+        Err(error) => {
+            temporary.remove().await;
+            Err(error)
+        }
+    }
 }
 
 /// Opens a regular file for reading.
@@ -153,10 +165,11 @@ async fn write(
     file.shutdown().await.map_err(|error| not_written(path, error))
 }
 
-/// The file while it is incomplete. Dropping it removes it.
+/// The file while it is incomplete. Dropping it removes it, some time later.
 struct Temporary {
-    sftp: Option<Sftp>,
+    sftp: Arc<Sftp>,
     path: String,
+    is_there: bool,
 }
 
 impl Temporary {
@@ -174,34 +187,33 @@ impl Temporary {
             created => created,
         };
         let file = file.map_err(|error| not_created(path, error))?;
+        let sftp = Arc::new(sftp);
         Ok((
             Self {
-                sftp: Some(sftp),
+                sftp,
                 path: temporary,
+                is_there: true,
             },
             file,
         ))
     }
 
     /// Gives the complete file its name.
-    async fn publish(mut self, client: &SshClient, path: &RemotePath, overwrite: bool) -> Result<FileInfo> {
-        let Some(sftp) = &self.sftp else {
-            return Err(lost(path));
-        };
+    async fn publish(&self, client: &SshClient, path: &RemotePath, overwrite: bool) -> Result<FileInfo> {
+        let metadata = self
+            .sftp
+            .metadata(&self.path)
+            .await
+            .map_err(|error| failed(path, error))?;
         if overwrite {
             replace(client, &self.path, path).await?;
-        } else if let Err(error) = sftp.rename(&self.path, path.as_str()).await {
+        } else if let Err(error) = self.sftp.rename(&self.path, path.as_str()).await {
             // The protocol has no code for a name that is taken.
-            return match sftp.symlink_metadata(path.as_str()).await {
+            return match self.sftp.symlink_metadata(path.as_str()).await {
                 Ok(_) => Err(exists(path)),
                 Err(_) => Err(failed(path, error)),
             };
         }
-        let metadata = sftp
-            .metadata(path.as_str())
-            .await
-            .map_err(|error| failed(path, error))?;
-        self.sftp = None;
         let modified_at = metadata
             .modified
             .map_or_else(Utc::now, DateTime::from)
@@ -212,21 +224,34 @@ impl Temporary {
             modified_at,
         })
     }
+
+    /// It has got its name.
+    fn forget(mut self) {
+        self.is_there = false;
+    }
+
+    async fn remove(mut self) {
+        // Once begun, it is done: here, or by whoever drops this while it waits.
+        remove(&self.sftp, &self.path).await;
+        self.is_there = false;
+    }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let (Some(sftp), Ok(runtime)) = (self.sftp.take(), tokio::runtime::Handle::try_current()) {
-            let path = std::mem::take(&mut self.path);
-            runtime.spawn(async move {
-                if let Err(error) = sftp.remove_file(&path).await {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        "an incomplete file stays in its session"
-                    );
-                }
-            });
+        if let (true, Ok(runtime)) = (self.is_there, tokio::runtime::Handle::try_current()) {
+            let (sftp, path) = (self.sftp.clone(), std::mem::take(&mut self.path));
+            runtime.spawn(async move { remove(&sftp, &path).await });
         }
+    }
+}
+
+async fn remove(sftp: &Sftp, path: &str) {
+    if let Err(error) = sftp.remove_file(path).await {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "an incomplete file stays in its session"
+        );
     }
 }
 
