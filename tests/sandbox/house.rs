@@ -37,15 +37,24 @@ impl House {
     /// # Errors
     /// When the host cannot make sandboxes at all.
     pub(crate) fn start() -> Result<Self, sandbox_server::Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let planted = Planted::new();
         let tokens = Tokens::from_lines(&planted.token).expect("the token is valid");
         let config = ServerConfig::new(tokens, planted.directory.path().join("state"))
             .lifetime(Lifetime::Ephemeral)
             .limits(limits());
         let server = runtime.block_on(Server::start(config))?;
-        let client = SessionsClient::new(server.url(), planted.token.as_str()).expect("the server's own address");
-        Ok(Self { runtime, server, client, planted })
+        let client =
+            SessionsClient::new(server.url(), planted.token.as_str()).expect("the server's own address");
+        Ok(Self {
+            runtime,
+            server,
+            client,
+            planted,
+        })
     }
 
     pub(crate) fn stop(self) {
@@ -80,7 +89,10 @@ impl House {
         let (head, tail) = planted.token.split_at(planted.token.len() / 2);
         [
             format!("HOST_CANARY = {:?}", planted.canary.display().to_string()),
-            format!("STATE_DIRECTORY = {:?}", planted.directory.path().display().to_string()),
+            format!(
+                "STATE_DIRECTORY = {:?}",
+                planted.directory.path().display().to_string()
+            ),
             format!("HOST_PID = {}", std::process::id()),
             format!("HOST_PORT = {}", planted.port),
             format!("HOST_ABSTRACT_SOCKET = {:?}", planted.abstract_socket),
@@ -91,7 +103,12 @@ impl House {
 }
 
 pub(crate) async fn run(session: &Session, language: Language, code: &str) -> CommandResult {
-    session.run_code(code).language(language).timeout(CODE_TIMEOUT).await.expect("the code is run")
+    session
+        .run_code(code)
+        .language(language)
+        .timeout(CODE_TIMEOUT)
+        .await
+        .expect("the code is run")
 }
 
 impl Planted {
@@ -99,7 +116,9 @@ impl Planted {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).expect("its mode");
         let canary = directory.path().join("canary");
-        std::fs::File::create(&canary).and_then(|mut file| file.write_all(b"host")).expect("a file");
+        std::fs::File::create(&canary)
+            .and_then(|mut file| file.write_all(b"host"))
+            .expect("a file");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let abstract_socket = format!("sandbox-probe-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&abstract_socket).expect("a name");
@@ -107,7 +126,10 @@ impl Planted {
             canary,
             token: format!("probe-token-{:032x}", std::process::id()),
             port: listener.local_addr().expect("an address").port(),
-            _listeners: (listener, UnixListener::bind_addr(&address).expect("an abstract socket")),
+            _listeners: (
+                listener,
+                UnixListener::bind_addr(&address).expect("an abstract socket"),
+            ),
             abstract_socket,
             directory,
         }

@@ -61,9 +61,15 @@ pub(crate) fn trials(house: Option<&Arc<House>>) -> Vec<Trial> {
     type Check = fn(&CommandResult) -> bool;
     let cases: [(&str, &'static str, Check); 5] = [
         ("memory_bomb", MEMORY_BOMB, |result| result.exit_code() != Some(0)),
-        ("fork_bomb", FORK_BOMB, |result| result.stdout().starts_with("refused")),
-        ("full_disk", FULL_DISK, |result| result.stdout().starts_with("full")),
-        ("many_files", MANY_FILES, |result| result.stdout().starts_with("full")),
+        ("fork_bomb", FORK_BOMB, |result| {
+            result.stdout().starts_with("refused")
+        }),
+        ("full_disk", FULL_DISK, |result| {
+            result.stdout().starts_with("full")
+        }),
+        ("many_files", MANY_FILES, |result| {
+            result.stdout().starts_with("full")
+        }),
         ("output_flood", OUTPUT_FLOOD, |result| {
             result.exit_code() == Some(0) && result.stdout_truncated() && result.stderr_truncated()
         }),
@@ -102,6 +108,8 @@ fn contained(house: &House, code: &'static str, holds: fn(&CommandResult) -> boo
             println!("skipped: this host has no python3 in /usr");
             return Ok(());
         }
-        holds(&result).then_some(()).ok_or_else(|| format!("it ended with {result:?}").into())
+        holds(&result)
+            .then_some(())
+            .ok_or_else(|| format!("it ended with {result:?}").into())
     })
 }

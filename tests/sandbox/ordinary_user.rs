@@ -11,7 +11,9 @@ const NOBODYS_ID: u32 = 54_321;
 
 /// None where we are an ordinary user already.
 pub(crate) fn trial() -> Option<Trial> {
-    rustix::process::geteuid().is_root().then(|| Trial::test("suite_holds_as_an_ordinary_user", run))
+    rustix::process::geteuid()
+        .is_root()
+        .then(|| Trial::test("suite_holds_as_an_ordinary_user", run))
 }
 
 fn run() -> Result<(), Failed> {
@@ -38,5 +40,10 @@ fn run() -> Result<(), Failed> {
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("{}\n{stdout}{}", output.status, String::from_utf8_lossy(&output.stderr)).into())
+    Err(format!(
+        "{}\n{stdout}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    )
+    .into())
 }

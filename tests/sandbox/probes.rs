@@ -21,17 +21,23 @@ const FILES: [(&str, &str); 5] = [
 const HELD: &str = "held\n";
 
 pub(crate) fn trials(house: Option<&Arc<House>>) -> Vec<Trial> {
-    let probes = FILES.iter().flat_map(|(group, source)| names(source).map(move |name| (*group, *source, name)));
+    let probes = FILES
+        .iter()
+        .flat_map(|(group, source)| names(source).map(move |name| (*group, *source, name)));
     probes
         .map(|(group, source, name)| {
             let house = house.cloned();
-            Trial::test(format!("{group}::{name}"), move || probe(&house.expect("a house"), source, name))
+            Trial::test(format!("{group}::{name}"), move || {
+                probe(&house.expect("a house"), source, name)
+            })
         })
         .collect()
 }
 
 fn names(source: &str) -> impl Iterator<Item = &str> {
-    source.lines().filter_map(|line| line.strip_prefix("def probe_")?.strip_suffix("():"))
+    source
+        .lines()
+        .filter_map(|line| line.strip_prefix("def probe_")?.strip_suffix("():"))
 }
 
 fn probe(house: &House, source: &str, name: &str) -> Result<(), Failed> {

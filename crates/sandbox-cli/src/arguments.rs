@@ -50,7 +50,11 @@ pub(crate) struct Connection {
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// A file with the code, or `-` for standard input
-    #[arg(value_name = "FILE", required_unless_present = "code", conflicts_with = "code")]
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "code",
+        conflicts_with = "code"
+    )]
     pub(crate) file: Option<PathBuf>,
     /// The code itself
     #[arg(short, long, value_name = "CODE")]
@@ -247,7 +251,10 @@ mod tests {
 
     #[test]
     fn session_outlives_its_code() {
-        assert_eq!(run(&["-c", "1", "--timeout", "300"]).ttl(), Duration::from_secs(360));
+        assert_eq!(
+            run(&["-c", "1", "--timeout", "300"]).ttl(),
+            Duration::from_secs(360)
+        );
         assert_eq!(run(&["-c", "1", "--ttl", "90"]).ttl(), Duration::from_secs(90));
     }
 

@@ -18,7 +18,10 @@ const NOT_PERMITTED: u8 = 77;
 
 /// The exit code for an error of ours, as opposed to one of the code that was run.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<sandbox_sessions::Error>()).map(|e| e.kind());
+    let kind = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<sandbox_sessions::Error>())
+        .map(|e| e.kind());
     ExitCode::from(kind.map_or(FAILED, of_kind))
 }
 
@@ -35,5 +38,9 @@ fn of_kind(kind: ErrorKind) -> u8 {
 
 /// The exit code of the code that was run; one past a byte (there is none on Linux) counts as a failure.
 pub(crate) fn of_code(exit_code: Option<i32>) -> ExitCode {
-    ExitCode::from(exit_code.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
+    ExitCode::from(
+        exit_code
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(FAILED),
+    )
 }

@@ -28,8 +28,15 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     // Who runs code wants its output and nothing else; who hosts a server wants to see what it does.
-    output::log_to_stderr(if matches!(command, Command::Serve(_)) { "info" } else { "error" });
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    output::log_to_stderr(if matches!(command, Command::Serve(_)) {
+        "info"
+    } else {
+        "error"
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(async {
         match command {
             Command::Run(run) => commands::run::run(run).await,

@@ -33,7 +33,10 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Prints rows in columns as wide as their widest cell.
-pub(crate) fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> io::Result<()> {
+pub(crate) fn table<const COLUMNS: usize>(
+    head: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) -> io::Result<()> {
     let head = head.map(str::to_owned);
     let mut widths = [0; COLUMNS];
     for row in std::iter::once(&head).chain(rows) {
@@ -42,7 +45,11 @@ pub(crate) fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: &[[String
         }
     }
     for row in std::iter::once(&head).chain(rows) {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         line(cells.join("  ").trim_end())?;
     }
     Ok(())

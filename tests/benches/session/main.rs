@@ -39,11 +39,17 @@ fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
     let check = std::env::args().any(|argument| argument == "--check");
     let mut bench = Bench::start();
-    println!("load {}", std::fs::read_to_string("/proc/loadavg").expect("a load").trim());
+    println!(
+        "load {}",
+        std::fs::read_to_string("/proc/loadavg").expect("a load").trim()
+    );
     bench.whole_session();
     bench.further_command();
     bench.idle_memory();
-    println!("load {}", std::fs::read_to_string("/proc/loadavg").expect("a load").trim());
+    println!(
+        "load {}",
+        std::fs::read_to_string("/proc/loadavg").expect("a load").trim()
+    );
     let failures = bench.stop();
     for failure in &failures {
         println!("beyond its bound: {failure}");
@@ -53,14 +59,22 @@ fn main() -> ExitCode {
 
 impl Bench {
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let token = Tokens::generate();
         let config = ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir())
             .lifetime(Lifetime::Ephemeral)
             .max_sessions(IDLE_SESSIONS + 10);
         let server = runtime.block_on(Server::start(config)).expect("a server");
         let client = SessionsClient::new(server.url(), token.secret().expose_secret()).expect("a client");
-        Self { runtime, client, server, failures: Vec::new() }
+        Self {
+            runtime,
+            client,
+            server,
+            failures: Vec::new(),
+        }
     }
 
     fn stop(self) -> Vec<String> {
@@ -71,10 +85,16 @@ impl Bench {
     /// Create, run `true`, delete, each a request; rounds alternate with the peers' own.
     fn whole_session(&mut self) {
         let peers: Vec<_> = [Peer::bwrap(), Peer::podman()].into_iter().flatten().collect();
+        let mut stages: [Vec<Duration>; 3] = Default::default();
         let mut ours = Vec::new();
         let mut theirs: Vec<Vec<Duration>> = peers.iter().map(|_| Vec::new()).collect();
         for round in 0..ROUNDS {
-            ours.push(timed(|| self.runtime.block_on(one_session(&self.client))));
+            let times = self.runtime.block_on(one_session(&self.client));
+            ours.push(times.iter().sum());
+            stages
+                .iter_mut()
+                .zip(times)
+                .for_each(|(stage, time)| stage.push(time));
             for (peer, times) in peers.iter().zip(&mut theirs) {
                 if !peer.slow || round < SLOW_ROUNDS {
                     times.push(timed(|| peer.run()));
@@ -83,42 +103,76 @@ impl Bench {
         }
         let ours = median(ours);
         println!("create + true + delete over HTTP   {}", milliseconds(ours));
+        for (name, times) in ["create", "true", "delete"].into_iter().zip(stages) {
+            println!("    {name:30} {}", milliseconds(median(times)));
+        }
         for (peer, times) in peers.iter().zip(theirs) {
             let theirs = median(times);
             let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-            println!("{:34} {}   ours takes {ratio:.3} of it", peer.name, milliseconds(theirs));
-            let most = if peer.slow { 1.0 / LEAST_TIMES_FASTER_THAN_PODMAN } else { MOST_TIMES_BWRAP };
-            self.bound(ratio <= most, format!("{ratio:.3} of {}, at most {most:.3}", peer.name));
+            println!(
+                "{:34} {}   ours takes {ratio:.3} of it",
+                peer.name,
+                milliseconds(theirs)
+            );
+            let most = if peer.slow {
+                1.0 / LEAST_TIMES_FASTER_THAN_PODMAN
+            } else {
+                MOST_TIMES_BWRAP
+            };
+            self.bound(
+                ratio <= most,
+                format!("{ratio:.3} of {}, at most {most:.3}", peer.name),
+            );
         }
     }
 
     /// `true` in a session that is there already, beside `fork` and `exec` here.
     fn further_command(&mut self) {
-        let session = self.runtime.block_on(async { self.client.create_session().await.expect("a session") });
+        let session = self
+            .runtime
+            .block_on(async { self.client.create_session().await.expect("a session") });
         let mut ours = Vec::new();
         let mut floor = Vec::new();
         for _ in 0..ROUNDS {
             ours.push(timed(|| self.runtime.block_on(run_true(&session))));
             floor.push(timed(|| Peer::fork_and_exec().run()));
         }
-        self.runtime.block_on(async { session.delete().await.expect("it is deleted") });
+        self.runtime
+            .block_on(async { session.delete().await.expect("it is deleted") });
         let (ours, floor) = (median(ours), median(floor));
         let above = ours.saturating_sub(floor);
         println!("true in a running session          {}", milliseconds(ours));
-        println!("fork + exec of true                {}   ours is {} above", milliseconds(floor), milliseconds(above));
-        self.bound(above < MOST_ABOVE_FORK_AND_EXEC, format!("{} above fork + exec", milliseconds(above)));
+        println!(
+            "fork + exec of true                {}   ours is {} above",
+            milliseconds(floor),
+            milliseconds(above)
+        );
+        self.bound(
+            above < MOST_ABOVE_FORK_AND_EXEC,
+            format!("{} above fork + exec", milliseconds(above)),
+        );
     }
 
     fn idle_memory(&mut self) {
         let before = memory::proportional_set_size();
         let sessions: Vec<_> = (0..IDLE_SESSIONS)
-            .map(|_| self.runtime.block_on(async { self.client.create_session().await.expect("a session") }))
+            .map(|_| {
+                self.runtime
+                    .block_on(async { self.client.create_session().await.expect("a session") })
+            })
             .collect();
         let each = (memory::proportional_set_size() - before) / IDLE_SESSIONS as u64;
-        println!("{IDLE_SESSIONS} idle sessions, each             {} KiB of PSS, the server's share included", each >> 10);
-        self.bound(each < MOST_BYTES_IDLE, format!("{each} bytes for an idle session"));
+        println!(
+            "{IDLE_SESSIONS} idle sessions, each             {} KiB of PSS, the server's share included",
+            each >> 10
+        );
+        self.bound(
+            each < MOST_BYTES_IDLE,
+            format!("{each} bytes for an idle session"),
+        );
         for session in sessions {
-            self.runtime.block_on(async { session.delete().await.expect("it is deleted") });
+            self.runtime
+                .block_on(async { session.delete().await.expect("it is deleted") });
         }
     }
 
@@ -129,10 +183,15 @@ impl Bench {
     }
 }
 
-async fn one_session(client: &SessionsClient) {
+/// How long each of the three requests takes.
+async fn one_session(client: &SessionsClient) -> [Duration; 3] {
+    let start = Instant::now();
     let session = client.create_session().await.expect("a session");
+    let created = start.elapsed();
     run_true(&session).await;
+    let ran = start.elapsed();
     session.delete().await.expect("it is deleted");
+    [created, ran - created, start.elapsed() - ran]
 }
 
 async fn run_true(session: &Session) {

@@ -16,7 +16,12 @@ pub(crate) struct Peer {
 impl Peer {
     /// The floor: a process of this machine, not isolated at all.
     pub(crate) fn fork_and_exec() -> Self {
-        Self { name: "fork + exec", slow: false, arguments: vec!["/bin/true".to_owned()], _root: None }
+        Self {
+            name: "fork + exec",
+            slow: false,
+            arguments: vec!["/bin/true".to_owned()],
+            _root: None,
+        }
     }
 
     pub(crate) fn bwrap() -> Option<Self> {
@@ -44,7 +49,12 @@ impl Peer {
              --volume /usr:/usr:ro --rootfs";
         let mut arguments: Vec<_> = before.split_whitespace().map(str::to_owned).collect();
         arguments.extend([root.path().display().to_string(), "/bin/true".to_owned()]);
-        Self::installed(Self { name: "podman run --network none", slow: true, arguments, _root: Some(root) })
+        Self::installed(Self {
+            name: "podman run --network none",
+            slow: true,
+            arguments,
+            _root: Some(root),
+        })
     }
 
     /// Runs it once; the peer if that worked.
@@ -53,7 +63,11 @@ impl Peer {
         match output {
             Ok(output) if output.status.success() => Some(peer),
             Ok(output) => {
-                println!("skipped: {}: {}", peer.name, String::from_utf8_lossy(&output.stderr).trim());
+                println!(
+                    "skipped: {}: {}",
+                    peer.name,
+                    String::from_utf8_lossy(&output.stderr).trim()
+                );
                 None
             }
             Err(error) => {

@@ -14,7 +14,10 @@ pub(crate) async fn run(create: Create) -> anyhow::Result<ExitCode> {
         request = request.image(image);
     }
     if !create.metadata.is_empty() {
-        let pairs = create.metadata.into_iter().map(|(key, value)| (key, Value::String(value)));
+        let pairs = create
+            .metadata
+            .into_iter()
+            .map(|(key, value)| (key, Value::String(value)));
         request = request.metadata(pairs.collect::<Map<_, _>>());
     }
     if let Some(path) = &create.ssh_public_key {

@@ -6,7 +6,9 @@ use crate::arguments::Get;
 use crate::{connect, output};
 
 pub(crate) async fn run(get: Get) -> anyhow::Result<ExitCode> {
-    let session = connect::client(&get.connection)?.get_session(&get.session).await?;
+    let session = connect::client(&get.connection)?
+        .get_session(&get.session)
+        .await?;
     if get.json {
         output::json(&session)?;
     } else {
@@ -22,7 +24,11 @@ fn describe(session: &Session) -> anyhow::Result<()> {
         ("created", session.created_at().to_rfc3339()),
         ("expires", session.expires_at().to_rfc3339()),
     ];
-    rows.extend(session.last_activity_at().map(|at| ("last activity", at.to_rfc3339())));
+    rows.extend(
+        session
+            .last_activity_at()
+            .map(|at| ("last activity", at.to_rfc3339())),
+    );
     rows.extend(session.image().map(|image| ("image", image.to_owned())));
     if !session.metadata().is_empty() {
         rows.push(("metadata", serde_json::to_string(session.metadata())?));

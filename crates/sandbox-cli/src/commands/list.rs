@@ -7,7 +7,11 @@ use crate::{connect, output};
 
 pub(crate) async fn run(list: List) -> anyhow::Result<ExitCode> {
     let client = connect::client(&list.connection)?;
-    let page = client.list_sessions().limit(list.limit).offset(list.offset).await?;
+    let page = client
+        .list_sessions()
+        .limit(list.limit)
+        .offset(list.offset)
+        .await?;
     if list.json {
         output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
@@ -16,7 +20,11 @@ pub(crate) async fn run(list: List) -> anyhow::Result<ExitCode> {
     output::table(["ID", "STATUS", "CREATED", "EXPIRES"], &rows)?;
     let shown = u64::from(list.offset) + rows.len() as u64;
     if shown < page.total() {
-        output::message(&format!("{} of {}; --offset {shown} shows more", rows.len(), page.total()));
+        output::message(&format!(
+            "{} of {}; --offset {shown} shows more",
+            rows.len(),
+            page.total()
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

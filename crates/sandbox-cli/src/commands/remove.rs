@@ -10,7 +10,10 @@ pub(crate) async fn run(remove: Remove) -> anyhow::Result<ExitCode> {
     let client = connect::client(&remove.connection)?;
     let mut code = ExitCode::SUCCESS;
     for id in &remove.sessions {
-        let deleted = client.delete_session(id).await.with_context(|| format!("cannot delete {id}"));
+        let deleted = client
+            .delete_session(id)
+            .await
+            .with_context(|| format!("cannot delete {id}"));
         if let Err(error) = deleted {
             output::error(&error);
             code = exit::code(&error);

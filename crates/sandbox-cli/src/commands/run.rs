@@ -28,13 +28,20 @@ pub(crate) async fn run(run: Run) -> anyhow::Result<ExitCode> {
 /// A server in this process. Its sessions end with it, also when it is killed.
 async fn own_server() -> anyhow::Result<(Server, SessionsClient)> {
     let token = Tokens::generate();
-    let config = ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir()).lifetime(Lifetime::Ephemeral);
-    let server = Server::start(config).await.context("cannot start a server on this machine")?;
+    let config =
+        ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir()).lifetime(Lifetime::Ephemeral);
+    let server = Server::start(config)
+        .await
+        .context("cannot start a server on this machine")?;
     let client = SessionsClient::new(server.url(), token.secret().expose_secret())?;
     Ok((server, client))
 }
 
-async fn in_session(run: &Run, client: &SessionsClient, interrupts: &mut Interrupts) -> anyhow::Result<ExitCode> {
+async fn in_session(
+    run: &Run,
+    client: &SessionsClient,
+    interrupts: &mut Interrupts,
+) -> anyhow::Result<ExitCode> {
     let code = tokio::select! {
         code = read_code(run) => code?,
         code = interrupts.next() => return Ok(code),
@@ -63,7 +70,10 @@ async fn in_session(run: &Run, client: &SessionsClient, interrupts: &mut Interru
 
 /// What went wrong here is told, but the code's outcome is what counts.
 async fn delete(session: &Session) {
-    let deleted = session.delete().await.context("the session was not deleted, and ends at its time to live");
+    let deleted = session
+        .delete()
+        .await
+        .context("the session was not deleted, and ends at its time to live");
     if let Err(error) = &deleted {
         output::error(error);
     }
@@ -96,7 +106,10 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 
 fn read_standard_input() -> anyhow::Result<String> {
     let mut code = String::new();
-    io::stdin().lock().read_to_string(&mut code).context("cannot read the code from standard input")?;
+    io::stdin()
+        .lock()
+        .read_to_string(&mut code)
+        .context("cannot read the code from standard input")?;
     Ok(code)
 }
 
@@ -112,9 +125,14 @@ fn report(run: &Run, session: &Session, result: &CommandResult) -> anyhow::Resul
         write_all(io::stdout().lock(), result.stdout())?;
         write_all(io::stderr().lock(), result.stderr())?;
     }
-    for (cut, stream) in [(result.stdout_truncated(), "output"), (result.stderr_truncated(), "error output")] {
+    for (cut, stream) in [
+        (result.stdout_truncated(), "output"),
+        (result.stderr_truncated(), "error output"),
+    ] {
         if cut {
-            output::message(&format!("the code's {stream} was cut: it is longer than the server keeps"));
+            output::message(&format!(
+                "the code's {stream} was cut: it is longer than the server keeps"
+            ));
         }
     }
     if timed_out {

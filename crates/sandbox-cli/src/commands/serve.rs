@@ -16,7 +16,9 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     if !serve.listen.ip().is_loopback() {
         output::message("listening beyond loopback in plain HTTP: put a TLS proxy in front");
     }
-    let server = Server::start(config(&serve, tokens)?).await.context("cannot start the server")?;
+    let server = Server::start(config(&serve, tokens)?)
+        .await
+        .context("cannot start the server")?;
     announce(server.url(), generated.as_ref())?;
     interrupts.next().await;
     server.shutdown().await;
@@ -70,6 +72,9 @@ fn limits(serve: &Serve) -> anyhow::Result<Limits> {
 /// Two lines for `eval`: the only place where a token is ever printed.
 fn announce(url: &str, token: Option<&SecretString>) -> anyhow::Result<()> {
     let token = token.map(|token| format!("\nexport {API_TOKEN_VARIABLE}={}", token.expose_secret()));
-    output::line(&format!("export {API_URL_VARIABLE}={url}{}", token.unwrap_or_default()))?;
+    output::line(&format!(
+        "export {API_URL_VARIABLE}={url}{}",
+        token.unwrap_or_default()
+    ))?;
     Ok(())
 }

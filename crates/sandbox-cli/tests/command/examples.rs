@@ -12,22 +12,43 @@ const EXAMPLES: [(&str, &[&str]); 5] = [
     ("listing_and_pagination", &["Total sessions: "]),
     ("error_handling", &[]),
     ("batch_operations", &["Processing "]),
-    ("run_code", &["Python: completed", "Hello from Python!", "Bash: completed", "/bin/bash"]),
+    (
+        "run_code",
+        &[
+            "Python: completed",
+            "Hello from Python!",
+            "Bash: completed",
+            "/bin/bash",
+        ],
+    ),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
     EXAMPLES
         .into_iter()
-        .map(|(name, printed)| Trial::test(format!("examples::{name}"), move || { runs(name, printed); Ok(()) }))
+        .map(|(name, printed)| {
+            Trial::test(format!("examples::{name}"), move || {
+                runs(name, printed);
+                Ok(())
+            })
+        })
         .collect()
 }
 
 fn runs(name: &str, printed: &[&str]) {
     let place = Place::new();
     let serve = Serve::start(&place, &["--image-alias", "python:3.11=host"]);
-    let output = serve.reached_by(place.program(&program(name), &[])).output().unwrap();
+    let output = serve
+        .reached_by(place.program(&program(name), &[]))
+        .output()
+        .unwrap();
     let text = stdout(&output);
-    assert!(output.status.success(), "{}\n{text}{}", output.status, stderr(&output));
+    assert!(
+        output.status.success(),
+        "{}\n{text}{}",
+        output.status,
+        stderr(&output)
+    );
     for expected in printed {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
     }
@@ -39,6 +60,10 @@ fn runs(name: &str, printed: &[&str]) {
 fn program(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_BIN_EXE_sandbox")).parent().unwrap();
     let program = directory.join("examples").join(name);
-    assert!(program.exists(), "{} is not built; `cargo build -p sandbox-sessions --examples` does", program.display());
+    assert!(
+        program.exists(),
+        "{} is not built; `cargo build -p sandbox-sessions --examples` does",
+        program.display()
+    );
     program
 }

@@ -16,7 +16,11 @@ pub(crate) struct Traces {
 
 impl Traces {
     pub(crate) fn now() -> Self {
-        Self { processes: sandboxed_processes(), mounts: mounts(), cgroups: cgroups() }
+        Self {
+            processes: sandboxed_processes(),
+            mounts: mounts(),
+            cgroups: cgroups(),
+        }
     }
 
     pub(crate) fn processes(&self) -> usize {
@@ -38,10 +42,16 @@ impl Traces {
 
 /// Processes in a pid namespace below ours, by the kernel's own account.
 fn sandboxed_processes() -> BTreeSet<String> {
-    let numbers = fs::read_dir("/proc").expect("processes").flatten().map(|entry| entry.file_name());
+    let numbers = fs::read_dir("/proc")
+        .expect("processes")
+        .flatten()
+        .map(|entry| entry.file_name());
     numbers
         .filter_map(|number| {
-            let number = number.into_string().ok().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
+            let number = number
+                .into_string()
+                .ok()
+                .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
             let status = fs::read_to_string(format!("/proc/{number}/status")).ok()?;
             let namespaces = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
             (namespaces.split_whitespace().count() > 1).then_some(number)
@@ -50,7 +60,11 @@ fn sandboxed_processes() -> BTreeSet<String> {
 }
 
 fn mounts() -> BTreeSet<String> {
-    fs::read_to_string("/proc/self/mountinfo").expect("mounts").lines().map(str::to_owned).collect()
+    fs::read_to_string("/proc/self/mountinfo")
+        .expect("mounts")
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn cgroups() -> BTreeSet<String> {

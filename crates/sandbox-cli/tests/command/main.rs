@@ -1,6 +1,11 @@
 //! The command as people use it: real processes, real sessions, and nothing left behind.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod examples;

@@ -9,13 +9,33 @@ pub(crate) fn trials() -> Vec<Trial> {
     let tests: [(&str, fn()); 7] = [
         ("manages_sessions", manages_sessions),
         ("runs_code_on_a_named_server", runs_code_on_a_named_server),
-        ("sessions_outlive_a_killed_server", sessions_outlive_a_killed_server),
-        ("sessions_outlive_a_stopped_server", sessions_outlive_a_stopped_server),
-        ("refuses_a_second_server_on_one_directory", refuses_a_second_server_on_one_directory),
-        ("accepts_tokens_from_a_file_and_no_others", accepts_tokens_from_a_file_and_no_others),
+        (
+            "sessions_outlive_a_killed_server",
+            sessions_outlive_a_killed_server,
+        ),
+        (
+            "sessions_outlive_a_stopped_server",
+            sessions_outlive_a_stopped_server,
+        ),
+        (
+            "refuses_a_second_server_on_one_directory",
+            refuses_a_second_server_on_one_directory,
+        ),
+        (
+            "accepts_tokens_from_a_file_and_no_others",
+            accepts_tokens_from_a_file_and_no_others,
+        ),
         ("exit_codes_tell_failures_apart", exit_codes_tell_failures_apart),
     ];
-    tests.into_iter().map(|(name, test)| Trial::test(format!("serve::{name}"), move || { test(); Ok(()) })).collect()
+    tests
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(format!("serve::{name}"), move || {
+                test();
+                Ok(())
+            })
+        })
+        .collect()
 }
 
 fn create(serve: &Serve, place: &Place) -> String {
@@ -29,12 +49,22 @@ fn manages_sessions() {
     let serve = Serve::start(&place, &[]);
     let (first, second) = (create(&serve, &place), create(&serve, &place));
     let listing = stdout(&serve.output(&place, &["ls"]));
-    assert!(listing.starts_with("ID ") && listing.contains(&first) && listing.contains(&second), "{listing}");
+    assert!(
+        listing.starts_with("ID ") && listing.contains(&first) && listing.contains(&second),
+        "{listing}"
+    );
     let page = serve.output(&place, &["ls", "--json", "--limit", "1"]);
     let page: serde_json::Value = serde_json::from_slice(&page.stdout).unwrap();
-    assert_eq!((&page["total"], page["sessions"].as_array().unwrap().len()), (&2.into(), 1), "{page}");
+    assert_eq!(
+        (&page["total"], page["sessions"].as_array().unwrap().len()),
+        (&2.into(), 1),
+        "{page}"
+    );
     let session = stdout(&serve.output(&place, &["get", &first]));
-    assert!(session.contains("running") && session.contains(r#"{"user":"alice"}"#), "{session}");
+    assert!(
+        session.contains("running") && session.contains(r#"{"user":"alice"}"#),
+        "{session}"
+    );
     assert_output(&serve.output(&place, &["rm", &first, &second]), 0, "");
     let gone = serve.output(&place, &["get", &first]);
     assert_output(&gone, 66, "");
@@ -46,7 +76,11 @@ fn manages_sessions() {
 fn runs_code_on_a_named_server() {
     let place = Place::new();
     let serve = Serve::start(&place, &["--image-alias", "python:3.11=host"]);
-    assert_output(&serve.output(&place, &["run", "--image", "python:3.11", "-c", "print(6 * 7)"]), 0, "42\n");
+    assert_output(
+        &serve.output(&place, &["run", "--image", "python:3.11", "-c", "print(6 * 7)"]),
+        0,
+        "42\n",
+    );
     let page = serve.output(&place, &["ls", "--json"]);
     assert!(stdout(&page).contains(r#""total":0"#), "{}", stdout(&page));
 }
@@ -61,7 +95,11 @@ fn sessions_outlive_a_killed_server() {
     assert!(page.contains(&id), "{page}");
     assert_output(&serve.output(&place, &["rm", &id]), 0, "");
     Traces::return_to(&before);
-    let left: Vec<_> = place.files().into_iter().filter(|path| path.contains(&id)).collect();
+    let left: Vec<_> = place
+        .files()
+        .into_iter()
+        .filter(|path| path.contains(&id))
+        .collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
@@ -80,16 +118,30 @@ fn refuses_a_second_server_on_one_directory() {
     let place = Place::new();
     let _serve = Serve::start(&place, &[]);
     let state = place.directory.path().join("state");
-    let second = place.output(&["serve", "--listen", "127.0.0.1:0", "--state-dir", state.to_str().unwrap()]);
+    let second = place.output(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--state-dir",
+        state.to_str().unwrap(),
+    ]);
     assert_output(&second, 125, "");
-    assert!(stderr(&second).contains(state.to_str().unwrap()), "{}", stderr(&second));
+    assert!(
+        stderr(&second).contains(state.to_str().unwrap()),
+        "{}",
+        stderr(&second)
+    );
 }
 
 fn accepts_tokens_from_a_file_and_no_others() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     let file = place.directory.path().join("tokens");
-    std::fs::write(&file, "# people\nalice:alices-long-enough-token\nbob:bobs-long-enough-token-too\n").unwrap();
+    std::fs::write(
+        &file,
+        "# people\nalice:alices-long-enough-token\nbob:bobs-long-enough-token-too\n",
+    )
+    .unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
     let serve = Serve::start_with_tokens(&place, &file);
     let as_user = |token: &str, arguments: &[&str]| {
@@ -112,11 +164,25 @@ fn exit_codes_tell_failures_apart() {
     assert_output(&serve.output(&place, &["get", somebody]), 66, "");
     assert_output(&serve.output(&place, &["ls", "--limit", "101"]), 65, "");
     let mut stranger = serve.reached_by(place.command(&["ls"]));
-    assert_output(&stranger.env("SANDBOX_API_TOKEN", "not-the-token-at-all").output().unwrap(), 77, "");
+    assert_output(
+        &stranger
+            .env("SANDBOX_API_TOKEN", "not-the-token-at-all")
+            .output()
+            .unwrap(),
+        77,
+        "",
+    );
     assert_output(&place.output(&["ls"]), 65, "");
     assert_output(&place.output(&["get", "not-an-id"]), 2, "");
     let url = serve.url.clone();
     serve.stop();
     let mut nobody = place.command(&["ls", "--api-url", &url]);
-    assert_output(&nobody.env("SANDBOX_API_TOKEN", "any-token-will-do").output().unwrap(), 69, "");
+    assert_output(
+        &nobody
+            .env("SANDBOX_API_TOKEN", "any-token-will-do")
+            .output()
+            .unwrap(),
+        69,
+        "",
+    );
 }

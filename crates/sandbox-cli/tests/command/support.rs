@@ -14,7 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the kernel says about it, not our own programs: where this answers None, they must work.
 pub(crate) fn cannot_make_sandboxes() -> Option<String> {
-    let output = Command::new("unshare").args(["--user", "true"]).output().expect("unshare is installed");
+    let output = Command::new("unshare")
+        .args(["--user", "true"])
+        .output()
+        .expect("unshare is installed");
     let refusal = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     (!output.status.success()).then(|| format!("this host allows no user namespaces: {refusal}"))
 }
@@ -26,7 +29,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory") }
+        Self {
+            directory: tempfile::tempdir().expect("a directory"),
+        }
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -37,7 +42,12 @@ impl Place {
     pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
-        for name in ["SANDBOX_API_URL", "SANDBOX_API_TOKEN", "RUST_LOG", "RUST_BACKTRACE"] {
+        for name in [
+            "SANDBOX_API_URL",
+            "SANDBOX_API_TOKEN",
+            "RUST_LOG",
+            "RUST_BACKTRACE",
+        ] {
             command.env_remove(name);
         }
         for name in ["HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"] {
@@ -58,7 +68,12 @@ impl Place {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the command starts");
-        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(input.as_bytes())
+            .expect("it reads");
         child.wait_with_output().expect("it ends")
     }
 
@@ -92,12 +107,22 @@ impl Serve {
 
     /// With the tokens of a file, which it does not print.
     pub(crate) fn start_with_tokens(place: &Place, file: &Path) -> Self {
-        Self::announced(place, &["--token-file", file.to_str().expect("a plain path")], &["SANDBOX_API_URL"])
+        Self::announced(
+            place,
+            &["--token-file", file.to_str().expect("a plain path")],
+            &["SANDBOX_API_URL"],
+        )
     }
 
     fn announced(place: &Place, arguments: &[&str], variables: &[&str]) -> Self {
         let state = place.directory.path().join("state");
-        let fixed = ["serve", "--listen", "127.0.0.1:0", "--state-dir", state.to_str().expect("a plain path")];
+        let fixed = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--state-dir",
+            state.to_str().expect("a plain path"),
+        ];
         let mut child = place
             .command(&[&fixed, arguments].concat())
             .env("RUST_LOG", "error")
@@ -107,7 +132,9 @@ impl Serve {
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut values = variables.iter().map(|name| {
             let line = lines.next().expect("a line").expect("it is read");
-            line.strip_prefix(&format!("export {name}=")).expect(&line).to_owned()
+            line.strip_prefix(&format!("export {name}="))
+                .expect(&line)
+                .to_owned()
         });
         let url = values.next().expect("an address");
         let token = values.next().unwrap_or_default();
@@ -116,12 +143,16 @@ impl Serve {
 
     /// Points a command at this server.
     pub(crate) fn reached_by(&self, mut command: Command) -> Command {
-        command.env("SANDBOX_API_URL", &self.url).env("SANDBOX_API_TOKEN", &self.token);
+        command
+            .env("SANDBOX_API_URL", &self.url)
+            .env("SANDBOX_API_TOKEN", &self.token);
         command
     }
 
     pub(crate) fn output(&self, place: &Place, arguments: &[&str]) -> Output {
-        self.reached_by(place.command(arguments)).output().expect("the command starts")
+        self.reached_by(place.command(arguments))
+            .output()
+            .expect("the command starts")
     }
 
     pub(crate) fn kill(mut self) {
