@@ -51,6 +51,11 @@ impl Handle {
         &self.name
     }
 
+    /// Its first process, as this host numbers it. The number alone identifies nothing: it may be another's by now.
+    pub fn pid(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
     /// Opens the process this is the handle of, and no other, if it still runs.
     fn open(&self) -> Result<Option<OwnedFd>, Error> {
         let Some(pid) = pid_from(self.pid) else {
@@ -186,7 +191,8 @@ impl Sandbox {
         }
     }
 
-    /// Stops every process of the sandbox's user; the first process stays awake.
+    /// Stops every process of the sandbox's user; the first process stays awake. A process it starts meanwhile stops
+    /// before it executes anything, and [`Processes::spawn`](crate::Processes::spawn) waits for it.
     ///
     /// # Errors
     ///

@@ -137,10 +137,17 @@ pub(super) fn is_populated(version: Version, directory: &Path) -> bool {
     }
 }
 
-/// Removes a group and those below it. That they are gone already is fine.
+/// Removes a group and those below it. Others may be removing them at the same time.
 pub(super) fn remove_tree(directory: &Path) -> io::Result<()> {
+    match remove_with_children(directory) {
+        Err(error) if is_gone(&error) => Ok(()),
+        result => result,
+    }
+}
+
+fn remove_with_children(directory: &Path) -> io::Result<()> {
     match fs::remove_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Processes or further groups.
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
         result => return result,
     }
@@ -150,10 +157,12 @@ pub(super) fn remove_tree(directory: &Path) -> io::Result<()> {
             remove_tree(&entry.path())?;
         }
     }
-    match fs::remove_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
+    fs::remove_dir(directory)
+}
+
+/// Whether this is about a group that does not exist, or not any more since it was opened.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
 }
 
 fn kill_each(directory: &Path) {

@@ -84,7 +84,9 @@ fn enable(directory: &Path, alone: Option<u32>, wanted: &[&str]) -> Vec<String> 
     let enable_all = || {
         absent
             .iter()
-            .all(|name| fs::write(&control, format!("+{name}")).is_ok())
+            .filter(|name| fs::write(&control, format!("+{name}")).is_err())
+            .count()
+            == 0
     };
     if absent.is_empty() || enable_all() {
         return enabled();

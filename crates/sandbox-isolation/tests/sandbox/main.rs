@@ -156,7 +156,7 @@ impl Running {
     }
 
     fn pid(&self) -> u32 {
-        pid_of(&self.sandbox)
+        self.sandbox.handle().pid()
     }
 }
 
@@ -167,11 +167,6 @@ impl Drop for Running {
             destroyed.unwrap();
         }
     }
-}
-
-fn pid_of(sandbox: &Sandbox) -> u32 {
-    let handle = serde_json::to_value(sandbox.handle()).unwrap();
-    u32::try_from(handle["pid"].as_u64().unwrap()).unwrap()
 }
 
 /// The directories of the host's control groups whose name holds `name`.
