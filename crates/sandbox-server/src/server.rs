@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
-use crate::backend::{self, Backend, Capabilities};
+use crate::backend::{self, Backend, Capabilities, Missing};
 use crate::config::ServerConfig;
 use crate::http::{App, BASE, Listener, router};
 use crate::service::{Bounds, Images, Service, UnknownTarget};
@@ -76,25 +76,17 @@ impl Server {
     /// When this machine cannot make sandboxes, another server uses the state directory, an image alias leads
     /// nowhere, or the address cannot be listened on.
     pub async fn start(config: ServerConfig) -> Result<Self, Error> {
-        let backend = Embedded::open(EmbeddedConfig {
+        let backend = EmbeddedConfig {
             state_dir: config.state_dir,
             lifetime: config.lifetime,
             limits: config.limits,
             shared_paths: config.shared_paths,
             program: config.program,
-        });
-        let backend = backend.await.map_err(Reason::Backend)?;
+        };
+        let backend = Embedded::open(backend).await.map_err(Reason::Backend)?;
         let capabilities = backend.capabilities().clone();
         let backend_closed = backend.closed();
-        for missing in &capabilities.missing {
-            let (what, why, remedy) = (&missing.what, &missing.why, &missing.remedy);
-            tracing::warn!(
-                what,
-                why,
-                remedy,
-                "this machine cannot give its sandboxes something"
-            );
-        }
+        warn_of_missing(&capabilities);
         let images = Images::new(&capabilities.images, &config.image_aliases).map_err(Reason::Images)?;
         let bounds = Bounds {
             sessions: config.max_sessions,
@@ -149,6 +141,17 @@ impl Server {
         if timeout(CLOSE, self.backend_closed.wait()).await.is_err() {
             tracing::warn!("work that was begun goes on");
         }
+    }
+}
+
+fn warn_of_missing(capabilities: &Capabilities) {
+    for Missing { what, why, remedy } in &capabilities.missing {
+        tracing::warn!(
+            what,
+            why,
+            remedy,
+            "this machine cannot give its sandboxes something"
+        );
     }
 }
 

@@ -5,6 +5,8 @@
 //! A sandbox ends with the server until its record is on disk; in [`Lifetime::Ephemeral`] it always does.
 
 mod adopt;
+mod change;
+mod config;
 mod create;
 mod id_locks;
 mod live;
@@ -16,7 +18,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::Utc;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use russh::keys::PublicKey;
 use sandbox_isolation::Host;
@@ -24,14 +25,16 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::{Instant, timeout_at};
 
+use self::config::isolation_limits;
+pub use self::config::{EmbeddedConfig, Lifetime};
 use self::create::Unclaimed;
 use self::id_locks::IdLocks;
 use self::live::Live;
 use self::session_dir::Durability;
 use self::state_dir::StateDir;
 use super::{
-    Access, Backend, BoxIo, Capabilities, Created, Destroyed, Error, ErrorKind, Event, Limits, Listing,
-    Missing, Page, Patch, Query, Record, Removal, Result, Revision, SessionId, Spec, State, Stats,
+    Access, Backend, BoxIo, Capabilities, Created, Destroyed, Error, ErrorKind, Event, Listing, Missing,
+    Page, Patch, Query, Record, Removal, Result, Revision, SessionId, Spec, State, Stats,
 };
 
 /// The only image: this machine's own `/usr`, read-only.
@@ -39,32 +42,6 @@ pub const HOST_IMAGE: &str = "host";
 
 /// Events a watcher may be behind before it is told to list again.
 const EVENTS: usize = 256;
-
-/// How long sandboxes live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lifetime {
-    /// Until they expire or are destroyed, whatever happens to the server. The next server with the same state
-    /// directory takes them over.
-    Persistent,
-    /// At most as long as the server, however it ends.
-    Ephemeral,
-}
-
-/// How to run the embedded backend.
-#[derive(Debug, Clone)]
-pub struct EmbeddedConfig {
-    /// Where records and sockets are. In [`Lifetime::Persistent`] the directory of this one server; in
-    /// [`Lifetime::Ephemeral`] a parent in which each server makes its own.
-    pub state_dir: PathBuf,
-    /// How long sandboxes live.
-    pub lifetime: Lifetime,
-    /// What each sandbox may use.
-    pub limits: Limits,
-    /// Paths of this machine that sandboxes may read, beside its programs and libraries.
-    pub shared_paths: Vec<PathBuf>,
-    /// The program that hosts a sandbox: one whose `main` starts with [`sandbox_agent::run_if_asked`].
-    pub program: PathBuf,
-}
 
 /// The [`Backend`] that makes sandboxes on this machine.
 ///
@@ -129,7 +106,7 @@ impl Closed {
 impl Inner {
     fn open(config: EmbeddedConfig, runtime: tokio::runtime::Handle) -> Result<Self> {
         let unavailable = |message: &str| Error::new(ErrorKind::Unavailable, message);
-        check(&config)?;
+        config.check()?;
         let host = Host::probe()
             .map_err(|error| unavailable("this machine cannot make sandboxes").with_source(error))?;
         let state = match config.lifetime {
@@ -180,117 +157,6 @@ impl Inner {
     fn announce(&self, event: Event) {
         // Fails when nobody watches, which is nobody's loss.
         let _ = self.events.send(event);
-    }
-
-    /// Replaces a record on disk and in memory. The caller holds the session's lock.
-    async fn change(self: &Arc<Self>, live: &Arc<Live>, mut record: Record) -> Result<Record> {
-        record.revision = record.revision.next();
-        let (inner, session, stored) = (self.clone(), live.clone(), record.clone());
-        blocking(move || {
-            let stored = session.stored(stored);
-            inner
-                .state
-                .session(stored.record.id)
-                .write(&stored, inner.durability())
-                .map_err(|error| {
-                    Error::new(ErrorKind::Internal, "cannot write the session's record").with_source(error)
-                })
-        })
-        .await?;
-        live.set_record(record.clone());
-        self.announce(Event::Upsert(record.clone()));
-        Ok(record)
-    }
-
-    async fn update(
-        self: Arc<Self>,
-        id: SessionId,
-        patch: Patch,
-        if_match: Option<Revision>,
-    ) -> Result<Record> {
-        let _guard = self.locks.lock(id).await;
-        let live = self.find(id)?;
-        let mut record = live.record();
-        check_revision(&record, if_match)?;
-        if let Some(expires_at) = patch.expires_at {
-            if expires_at > live.deadline() {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("the sandbox ends at {} at the latest", live.deadline()),
-                ));
-            }
-            record.expires_at = expires_at;
-        }
-        record.last_activity_at = patch.last_activity_at.or(record.last_activity_at);
-        self.change(&live, record).await
-    }
-
-    /// Pauses or resumes.
-    async fn switch(self: Arc<Self>, id: SessionId, to: State) -> Result<Record> {
-        if !self.capabilities.pause {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "sessions cannot be paused on this machine",
-            ));
-        }
-        let _guard = self.locks.lock(id).await;
-        let live = self.find(id)?;
-        let mut record = live.record();
-        if record.state == to {
-            let message = match to {
-                State::Paused => "the session is paused already",
-                State::Running => "the session is not paused",
-            };
-            return Err(Error::new(ErrorKind::InvalidState, message));
-        }
-        record.state = to;
-        let session = live.clone();
-        blocking(move || session.switch(to)).await?;
-        let changed = self.change(&live, record).await;
-        if changed.is_err() {
-            // What the record says is what must be true.
-            let back = live.record().state;
-            blocking(move || live.switch(back)).await?;
-        }
-        changed
-    }
-
-    async fn destroy(self: Arc<Self>, id: SessionId, if_match: Option<Revision>) -> Result<Destroyed> {
-        let _guard = self.locks.lock(id).await;
-        let Ok(live) = self.find(id) else {
-            return Ok(Destroyed::AlreadyGone);
-        };
-        check_revision(&live.record(), if_match)?;
-        self.remove(&live, Removal::Destroyed).await?;
-        Ok(Destroyed::Gone)
-    }
-
-    /// Ends a session and clears it away; `otherwise` is the reason if its time was not up. The caller holds the
-    /// session's lock.
-    async fn remove(self: &Arc<Self>, live: &Arc<Live>, otherwise: Removal) -> Result<()> {
-        let record = live.record();
-        let id = record.id;
-        let (inner, session) = (self.clone(), live.clone());
-        blocking(move || {
-            let failed = |message| move |error| Error::new(ErrorKind::Internal, message).with_source(error);
-            session.end().map_err(|error| {
-                Error::new(ErrorKind::Internal, "cannot end the sandbox").with_source(error)
-            })?;
-            inner
-                .state
-                .session(id)
-                .remove()
-                .map_err(failed("cannot remove the session's directory"))
-        })
-        .await?;
-        self.sessions().remove(&id);
-        let reason = if record.is_expired(Utc::now()) {
-            Removal::Expired
-        } else {
-            otherwise
-        };
-        self.announce(Event::Removed { id, reason });
-        Ok(())
     }
 }
 
@@ -419,16 +285,6 @@ impl std::fmt::Debug for Embedded {
     }
 }
 
-fn check_revision(record: &Record, if_match: Option<Revision>) -> Result<()> {
-    match if_match {
-        Some(expected) if expected != record.revision => Err(Error::new(
-            ErrorKind::Conflict,
-            format!("session {} has changed meanwhile", record.id),
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// Runs system calls that may wait, where they hold up nobody.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
@@ -445,61 +301,6 @@ async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + S
 
 fn ended_early(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Internal, "the work ended before it was done").with_source(error)
-}
-
-/// Finds out now what would otherwise fail every creation.
-fn check(config: &EmbeddedConfig) -> Result<()> {
-    let Limits {
-        memory_bytes,
-        disk_bytes,
-        pids,
-        cpu_millis,
-        open_files,
-    } = config.limits;
-    let lowest = [
-        ("memory", memory_bytes, 16 << 20),
-        ("disk", disk_bytes, 1 << 20),
-        ("processes", pids.into(), 8),
-        ("processor", cpu_millis.into(), 10),
-        ("open files", open_files.into(), 64),
-    ];
-    for (what, value, lowest) in lowest {
-        if value < lowest {
-            let message = format!("the limit of {what}, {value}, is below {lowest}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-    }
-    match config
-        .shared_paths
-        .iter()
-        .find(|path| !path.is_absolute() || !path.exists())
-    {
-        Some(path) => {
-            let message = format!(
-                "{} cannot be shared: it is not an absolute path of something",
-                path.display()
-            );
-            Err(Error::new(ErrorKind::Unsupported, message))
-        }
-        None => Ok(()),
-    }
-}
-
-fn isolation_limits(limits: Limits) -> sandbox_isolation::Limits {
-    let Limits {
-        memory_bytes,
-        disk_bytes,
-        pids,
-        cpu_millis,
-        open_files,
-    } = limits;
-    sandbox_isolation::Limits {
-        memory_bytes,
-        disk_bytes,
-        pids,
-        cpu_millis,
-        open_files,
-    }
 }
 
 fn capabilities(host: &Host) -> Capabilities {
