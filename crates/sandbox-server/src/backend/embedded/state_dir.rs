@@ -244,7 +244,10 @@ fn make_private(path: &Path) -> Result<(), Error> {
     let mut builder = DirBuilder::new();
     builder.mode(PRIVATE);
     let made = match path.parent() {
-        Some(above) => builder.recursive(true).create(above).and_then(|()| builder.recursive(false).create(path)),
+        Some(above) => builder
+            .recursive(true)
+            .create(above)
+            .and_then(|()| builder.recursive(false).create(path)),
         None => Ok(()),
     };
     match made {
