@@ -84,7 +84,8 @@ impl Agent {
         })
     }
 
-    /// Serves connections until there are none and `busy` says that nothing else goes on either, both for a moment.
+    /// Serves connections until there are none and `busy` says that nothing else goes on either, both for a
+    /// moment.
     ///
     /// # Errors
     ///

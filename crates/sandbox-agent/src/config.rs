@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 pub struct AgentConfig {
     /// The private host key, OpenSSH PEM.
     pub host_key: String,
-    /// The server's own public key, one OpenSSH line. Always accepted; only connections it authenticates may use the
-    /// options [`TIMEOUT_VARIABLE`](crate::TIMEOUT_VARIABLE) and [`LINGER_VARIABLE`](crate::LINGER_VARIABLE).
+    /// The server's own public key, one OpenSSH line. Always accepted; only connections it authenticates may
+    /// use the options [`TIMEOUT_VARIABLE`](crate::TIMEOUT_VARIABLE) and
+    /// [`LINGER_VARIABLE`](crate::LINGER_VARIABLE).
     pub control_key: String,
-    /// The public key registered for the session, one OpenSSH line. Without one, the user is let in without proof:
-    /// whoever reaches the agent was already authorised by the server.
+    /// The public key registered for the session, one OpenSSH line. Without one, the user is let in without
+    /// proof: whoever reaches the agent was already authorised by the server.
     #[serde(default)]
     pub session_key: Option<String>,
     /// When the sandbox ends itself, in seconds since the Unix epoch (wall clock).
@@ -32,7 +33,8 @@ pub struct AgentConfig {
 pub struct AgentLimits {
     /// Connections at the same time (default 64).
     pub connections: usize,
-    /// Channels at the same time on one connection (default 64); ten times as many on a connection of the server.
+    /// Channels at the same time on one connection (default 64); ten times as many on a connection of the
+    /// server.
     pub channels_per_connection: usize,
 }
 

@@ -1,9 +1,9 @@
 //! What one SSH connection asks for.
 //!
-//! Everything here runs in the session loop of the connection, which also carries the window adjustments, closes and
-//! keepalives of all its channels: nothing may wait for a program or for the peer. For the same reason the reading
-//! half of every channel is dropped at once, so that russh's own bounded queue into it fails instead of waiting; input
-//! comes through [`Handler::data`].
+//! Everything here runs in the session loop of the connection, which also carries the window adjustments,
+//! closes and keepalives of all its channels: nothing may wait for a program or for the peer. For the same
+//! reason the reading half of every channel is dropped at once, so that russh's own bounded queue into it
+//! fails instead of waiting; input comes through [`Handler::data`].
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,7 +24,8 @@ use crate::{
     terminal::{Size, TerminalRequest},
 };
 
-/// How many more channels than a user's a connection of the server may have: it serves all of a session's requests.
+/// How many more channels than a user's a connection of the server may have: it serves all of a session's
+/// requests.
 const CONTROL_FACTOR: usize = 10;
 
 /// One connection, and what its channels are.
@@ -86,7 +87,8 @@ impl Connection {
 
     /// Takes a place for one more channel.
     fn count_channel(&mut self) -> Option<Counted> {
-        // The library does not say when the peer acknowledges a close of ours, so ended channels are swept here.
+        // The library does not say when the peer acknowledges a close of ours, so ended channels are swept
+        // here.
         self.channels.retain(|_, open| !open.outlet.closed.is_cancelled());
         let usual = self.agent.limits.channels_per_connection;
         let limit = if self.is_control() {
@@ -294,6 +296,18 @@ impl Handler for Connection {
             preparation.terminal = Some(TerminalRequest::new(term, size));
         }
         answer(id, good, session)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _: bool,
+        _: &str,
+        _: &str,
+        _: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(id)
     }
 
     async fn env_request(

@@ -49,8 +49,8 @@ impl Preparation {
     }
 }
 
-/// A program that runs on a channel, as the session loop sees it: nothing here waits, and nothing is kept of a program
-/// whose run has ended.
+/// A program that runs on a channel, as the session loop sees it: nothing here waits, and nothing is kept of
+/// a program whose run has ended.
 pub(crate) struct Running(Weak<Live>);
 
 /// What the session loop and a program's run share.
@@ -101,17 +101,18 @@ pub(crate) fn start(
     });
     let running = Running(Arc::downgrade(&live));
     let (timeout, linger) = (requested.timeout, requested.linger.or(wiring.default_linger()));
-    let output = wiring.connect(Arc::clone(&live.input), Arc::clone(outlet));
+    let stop = CancellationToken::new();
+    let output = wiring.connect(Arc::clone(&live.input), Arc::clone(outlet), stop.clone());
     let run = Run {
         outlet: Arc::clone(outlet),
         live,
-        exited,
+        stop,
         timeout,
         linger,
         ended: false,
         _counted: counted,
     };
-    tokio::spawn(run.supervise(output));
+    tokio::spawn(run.supervise(exited, output));
     Ok(running)
 }
 

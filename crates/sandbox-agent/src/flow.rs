@@ -1,8 +1,9 @@
 //! How fast a connection is read.
 //!
-//! russh grants a peer new window as soon as data arrives, read or not, so a command that does not read its standard
-//! input does not hold its peer back. The only thing that does is the socket: while much is queued we read it slowly.
-//! Slowly, not never, for window adjustments, closes and keepalives travel on the same socket.
+//! russh grants a peer new window as soon as data arrives, read or not, so a command that does not read its
+//! standard input does not hold its peer back. The only thing that does is the socket: while much is queued
+//! we read it slowly. Slowly, not never, for window adjustments, closes and keepalives travel on the same
+//! socket.
 
 use std::{
     io,
@@ -27,8 +28,8 @@ pub(crate) const WINDOW: u32 = 2 << 20;
 /// The window granted while too much is queued. Never less: a window of one byte is never adjusted again.
 const CRAWL_WINDOW: u32 = 4096;
 
-/// Queued bytes beyond which reading slows down, with one channel and with several. One channel alone has nobody to
-/// disturb; of several, one that does not read must not slow down the others soon.
+/// Queued bytes beyond which reading slows down, with one channel and with several. One channel alone has
+/// nobody to disturb; of several, one that does not read must not slow down the others soon.
 const MARK_ALONE: usize = 256 << 10;
 const MARK_SHARED: usize = 16 << 20;
 
@@ -36,8 +37,9 @@ const MARK_SHARED: usize = 16 << 20;
 const TICK: Duration = Duration::from_millis(250);
 const TICK_BYTES: i64 = 4096;
 
-/// What may be read at full speed when slowness begins or when an output waits for window: what the peer already has
-/// under way stands before the control message we hope for. Twice the window, for it was renewed on receipt.
+/// What may be read at full speed when slowness begins or when an output waits for window: what the peer
+/// already has under way stands before the control message we hope for. Twice the window, for it was renewed
+/// on receipt.
 const CREDIT: i64 = 2 * WINDOW as i64 + (256 << 10);
 
 /// Queued bytes of all connections together, beyond which a channel that sends more is ended.
@@ -114,6 +116,11 @@ impl Flow {
     /// The window to grant next.
     pub(crate) fn window(&self) -> u32 {
         if self.is_over() { CRAWL_WINDOW } else { WINDOW }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Relaxed)
     }
 
     fn is_over(&self) -> bool {
@@ -208,7 +215,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.shut_down {
-            // russh waits for the peer to close, too. A peer that does not would keep the connection for ever.
+            // russh waits for the peer to close, too. A peer that does not would keep the connection for
+            // ever.
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_pace(cx))?;
@@ -231,5 +239,65 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.shut_down = true;
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// What is read at full speed takes no time, and what is read slowly much more.
+    const MOMENT: Duration = Duration::from_secs(5);
+
+    // With its clock stopped, time passes only while nothing can be done.
+    #[tokio::test(start_paused = true)]
+    async fn reading_slows_down_over_the_mark_and_recovers() {
+        let flow = Flow::new(Arc::default());
+        let (mut peer, ours) = duplex(1 << 20);
+        let mut ours = Paced::new(WriteBehind::new(ours), Arc::clone(&flow));
+        let writing = tokio::spawn(async move { while peer.write_all(&[0; 64 << 10]).await.is_ok() {} });
+        let mut buffer = vec![0; CREDIT as usize];
+        assert!(flow.queue(MARK_ALONE + 1));
+        assert_eq!(flow.window(), CRAWL_WINDOW);
+        // Within the credit.
+        timeout(MOMENT, ours.read_exact(&mut buffer))
+            .await
+            .unwrap()
+            .unwrap();
+        let slow = timeout(MOMENT, ours.read_exact(&mut buffer)).await;
+        assert!(slow.is_err(), "read {CREDIT} bytes more at full speed");
+        // An output that waits for window lets the input pass, for the window may be in it.
+        let starved = flow.starve();
+        timeout(MOMENT, ours.read_exact(&mut buffer[..1 << 20]))
+            .await
+            .unwrap()
+            .unwrap();
+        drop(starved);
+        flow.unqueue(MARK_ALONE + 1);
+        assert_eq!(flow.window(), WINDOW);
+        timeout(MOMENT, ours.read_exact(&mut buffer))
+            .await
+            .unwrap()
+            .unwrap();
+        writing.abort();
+    }
+
+    #[test]
+    fn several_channels_may_queue_more() {
+        let flow = Flow::new(Arc::default());
+        let first = flow.open_channel();
+        assert!(flow.queue(MARK_ALONE + 1));
+        assert_eq!(flow.window(), CRAWL_WINDOW);
+        let second = flow.open_channel();
+        assert_eq!(flow.window(), WINDOW);
+        assert!(flow.queue(MARK_SHARED));
+        assert_eq!(flow.window(), CRAWL_WINDOW);
+        drop((first, second));
+        assert_eq!(flow.channels(), 0);
     }
 }

@@ -93,7 +93,9 @@ async fn carry(stream: TcpStream, outlet: &Outlet, input: &Input) {
         let _ = to_port.shutdown().await;
     };
     let down = async {
-        outlet.pump(from_port, Stream::Stdout).await;
+        outlet
+            .pump(from_port, Stream::Stdout, &CancellationToken::new())
+            .await;
         let _ = outlet.half.eof().await;
     };
     outlet

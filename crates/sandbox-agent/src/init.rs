@@ -1,8 +1,8 @@
 //! The init process of a sandbox.
 //!
-//! Most sandboxes are idle most of the time, so nothing is built before somebody connects: until then PID 1 sleeps in
-//! a plain `poll`, without a runtime, without parsed keys. It goes back there when the last connection is gone and no
-//! process is left.
+//! Most sandboxes are idle most of the time, so nothing is built before somebody connects: until then PID 1
+//! sleeps in a plain `poll`, without a runtime, without parsed keys. It goes back there when the last
+//! connection is gone and no process is left.
 
 use std::{
     io,
@@ -98,7 +98,8 @@ fn deadline(expires_at: u64) -> io::Result<OwnedFd> {
 }
 
 impl Watch {
-    /// Waits, without any runtime, until somebody connects (to continue) or the sandbox has to end (to break).
+    /// Waits, without any runtime, until somebody connects (to continue) or the sandbox has to end (to
+    /// break).
     fn sleep(&mut self, listener: &UnixListener) -> io::Result<ControlFlow<()>> {
         loop {
             let mut events = vec![
@@ -177,7 +178,8 @@ impl Watch {
     }
 }
 
-/// Serves connections until there are none and no process is left (to continue), or the sandbox has to end (to break).
+/// Serves connections until there are none and no process is left (to continue), or the sandbox has to end
+/// (to break).
 fn serve_while_busy(
     config: &AgentConfig,
     processes: &Processes,
@@ -190,9 +192,10 @@ fn serve_while_busy(
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(listener.try_clone()?)?;
+        let serving = Arc::new(agent).serve_until_idle(listener, has_processes);
         tokio::select! {
             ended = watch.end() => ended.map(ControlFlow::Break),
-            idle = Arc::new(agent).serve_until_idle(listener, has_processes) => idle.map(ControlFlow::Continue),
+            idle = serving => idle.map(ControlFlow::Continue),
         }
     })
 }

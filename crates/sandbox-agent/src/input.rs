@@ -16,7 +16,8 @@ use crate::flow::Flow;
 /// Bytes of one channel beyond which it is ended.
 const LIMIT: usize = 64 << 20;
 
-/// Small messages are put together up to this, or a peer that sends single bytes would cost many times their number.
+/// Small messages are put together up to this, or a peer that sends single bytes would cost many times their
+/// number.
 const CHUNK: usize = 32 << 10;
 
 /// The queue between the session loop, which must never wait, and the task that writes to the command.
@@ -133,5 +134,71 @@ impl Input {
 impl Drop for Input {
     fn drop(&mut self) {
         self.discard();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+
+    fn queue() -> (Arc<Input>, Arc<Flow>) {
+        let flow = Flow::new(Arc::default());
+        (Input::new(Arc::clone(&flow)), flow)
+    }
+
+    #[tokio::test]
+    async fn what_goes_in_comes_out_in_order() {
+        let (input, flow) = queue();
+        let sent: Vec<u8> = (0..200_000u32).map(|n| (n / 7) as u8).collect();
+        for piece in sent.chunks(777) {
+            assert!(input.push(piece).is_ok());
+        }
+        input.finish();
+        let (mut writer, mut reader) = duplex(1000);
+        let draining = tokio::spawn(async move { input.drain(&mut writer).await });
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).await.unwrap();
+        draining.await.unwrap();
+        assert!(received == sent);
+        assert_eq!(flow.queued(), 0);
+    }
+
+    #[test]
+    fn small_messages_are_put_together() {
+        let (input, _) = queue();
+        for _ in 0..100_000 {
+            assert!(input.push(b"x").is_ok());
+        }
+        assert!(input.lock().chunks.len() <= 100_000 / CHUNK + 1);
+    }
+
+    #[test]
+    fn a_channel_and_all_of_them_are_limited() {
+        let (input, flow) = queue();
+        let piece = vec![0; 1 << 20];
+        while input.push(&piece).is_ok() {
+            assert!(flow.queued() <= LIMIT);
+        }
+        let (second, third) = (Input::new(Arc::clone(&flow)), Input::new(Arc::clone(&flow)));
+        while second.push(&piece).is_ok() {}
+        assert!(third.push(&piece).is_err(), "no limit for all together");
+        input.discard();
+        assert!(third.push(&piece).is_ok());
+        drop((second, third));
+        assert_eq!(flow.queued(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_ends_discards_the_rest() {
+        let (input, flow) = queue();
+        assert!(input.push(&[0; 100_000]).is_ok());
+        let (mut writer, reader) = duplex(10);
+        drop(reader);
+        input.drain(&mut writer).await;
+        assert_eq!(flow.queued(), 0);
+        assert!(input.push(&[0; 100_000]).is_ok());
+        assert_eq!(flow.queued(), 0);
     }
 }

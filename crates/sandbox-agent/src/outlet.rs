@@ -14,6 +14,10 @@ use crate::{flow::Flow, signal};
 /// Bytes read and sent at once.
 const PIECE: usize = 32 << 10;
 
+/// What is sent at most after a pump was told to stop: more than any pipe or terminal holds, for somebody may
+/// go on writing to it.
+const LEFTOVER: usize = 1 << 20;
+
 /// SSH's number for standard error among the "extended data" of a channel.
 const STDERR: u32 = 1;
 
@@ -39,18 +43,30 @@ pub(crate) struct Closed;
 
 impl Outlet {
     /// Sends all that `reader` gives until it ends or the channel does. Reads no faster than the peer takes.
-    pub(crate) async fn pump(&self, mut reader: impl AsyncRead + Unpin, stream: Stream) {
+    ///
+    /// Once `stop` is cancelled it does not wait for more: what is there by then is sent, and that is all.
+    pub(crate) async fn pump(
+        &self,
+        mut reader: impl AsyncRead + Unpin,
+        stream: Stream,
+        stop: &CancellationToken,
+    ) {
         let sending = async {
             let mut buffer = BytesMut::new();
-            loop {
+            let mut leftover = 0;
+            while leftover < LEFTOVER {
                 buffer.reserve(PIECE);
-                match reader.read_buf(&mut buffer).await {
+                let count = tokio::select! {
+                    biased;
                     // A terminal ends with an error when its last user is gone.
-                    Ok(0) | Err(_) => return,
-                    Ok(_) => {}
-                }
-                if self.send(buffer.split().freeze(), stream).await.is_err() {
+                    read = reader.read_buf(&mut buffer) => read.unwrap_or(0),
+                    () = stop.cancelled() => 0,
+                };
+                if count == 0 || self.send(buffer.split().freeze(), stream).await.is_err() {
                     return;
+                }
+                if stop.is_cancelled() {
+                    leftover += count;
                 }
             }
         };
@@ -61,8 +77,8 @@ impl Outlet {
         while !bytes.is_empty() {
             let window = self.half.writable_packet_size().await;
             if window == 0 {
-                // Waits for an adjustment that may stand behind much input: let it be read. Nothing is reserved
-                // meanwhile, or channels without window would take the room of those that have some.
+                // Waits for an adjustment that may stand behind much input: let it be read. Nothing is
+                // reserved meanwhile, or channels without window would take the room of those that have some.
                 let _starved = self.flow.starve();
                 self.pass(bytes.split_to(bytes.len().min(PIECE)), stream).await?;
             } else {

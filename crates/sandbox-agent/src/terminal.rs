@@ -26,8 +26,8 @@ pub(crate) struct TerminalRequest {
     pub(crate) size: Size,
 }
 
-/// Opens a terminal: what the agent keeps to control it, to write what is typed, to read what is shown, and the
-/// program's side.
+/// Opens a terminal: what the agent keeps to control it, to write what is typed, to read what is shown, and
+/// the program's side.
 pub(crate) fn open(size: Size) -> io::Result<(Terminal, Sender, Receiver, OwnedFd)> {
     let (terminal, program) = Terminal::open(size.columns, size.rows)?;
     fcntl_setfl(&terminal, fcntl_getfl(&terminal)? | OFlags::NONBLOCK)?;
@@ -43,7 +43,8 @@ pub(crate) fn resize(terminal: &Terminal, size: Size) -> io::Result<()> {
     terminal.resize(size.columns, size.rows)
 }
 
-/// Types the end of file, if the program reads lines. A program that reads single characters would take it for one.
+/// Types the end of file, if the program reads lines. A program that reads single characters would take it
+/// for one.
 pub(crate) fn type_end_of_file(keyboard: &Sender) {
     let Ok(modes) = tcgetattr(keyboard) else { return };
     if modes.local_modes.contains(LocalModes::ICANON) {

@@ -5,6 +5,7 @@ use std::{future::Future, io, os::fd::OwnedFd, pin::Pin, sync::Arc, time::Durati
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use sandbox_isolation::Terminal;
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     input::Input,
@@ -15,8 +16,8 @@ use crate::{
 /// The size of the SFTP server's pipes; the usual 64 KiB cost a good part of its speed.
 const LARGE_PIPE: usize = 256 << 10;
 
-/// How long after the end of a program on a terminal its last output is waited for. What it left in the background
-/// may hold the terminal for ever.
+/// How long after the end of a program on a terminal its last output is waited for. What it left in the
+/// background may hold the terminal for ever.
 const TERMINAL_LINGER: Duration = Duration::from_millis(100);
 
 /// Our ends.
@@ -106,8 +107,9 @@ impl Wiring {
         self.control().map(|_| TERMINAL_LINGER)
     }
 
-    /// Starts carrying the input, and gives what carries the output when polled.
-    pub(crate) fn connect(self, input: Arc<Input>, outlet: Arc<Outlet>) -> Output {
+    /// Starts carrying the input, and gives what carries the output when polled. Once `stop` is cancelled the
+    /// output ends with what is there by then.
+    pub(crate) fn connect(self, input: Arc<Input>, outlet: Arc<Outlet>, stop: CancellationToken) -> Output {
         match self {
             Self::Pipes {
                 mut stdin,
@@ -116,10 +118,9 @@ impl Wiring {
             } => {
                 tokio::spawn(async move { input.drain(&mut stdin).await });
                 Box::pin(async move {
-                    tokio::join!(
-                        outlet.pump(stdout, Stream::Stdout),
-                        outlet.pump(stderr, Stream::Stderr)
-                    );
+                    let stdout = outlet.pump(stdout, Stream::Stdout, &stop);
+                    let stderr = outlet.pump(stderr, Stream::Stderr, &stop);
+                    tokio::join!(stdout, stderr);
                 })
             }
             Self::Terminal {
@@ -129,7 +130,7 @@ impl Wiring {
                     input.drain(&mut keyboard).await;
                     terminal::type_end_of_file(&keyboard);
                 });
-                Box::pin(async move { outlet.pump(screen, Stream::Stdout).await })
+                Box::pin(async move { outlet.pump(screen, Stream::Stdout, &stop).await })
             }
         }
     }

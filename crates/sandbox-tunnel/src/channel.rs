@@ -7,14 +7,15 @@ use tokio::{runtime::Handle, time::timeout};
 
 use crate::{Error, ErrorKind, Phase, SshClient};
 
-/// The sending side. Closes the channel when the last clone is dropped, which tells the server to end what runs there.
+/// The sending side. Closes the channel when the last clone is dropped, which tells the server to end what
+/// runs there.
 #[derive(Clone)]
 pub(crate) struct Sender(Arc<Open>);
 
 struct Open {
     // Keeps the connection alive for as long as the channel is in use.
     client: SshClient,
-    half: Option<ChannelWriteHalf<Msg>>,
+    half: Arc<ChannelWriteHalf<Msg>>,
     runtime: Handle,
 }
 
@@ -25,7 +26,7 @@ pub(crate) async fn open(client: &SshClient) -> Result<(Sender, Receiver), Error
     let (reader, writer) = client.open_channel().await?.split();
     let open = Open {
         client: client.clone(),
-        half: Some(writer),
+        half: Arc::new(writer),
         runtime: Handle::current(),
     };
     Ok((Sender(Arc::new(open)), Receiver(reader)))
@@ -36,14 +37,8 @@ impl Sender {
         &self.0.client
     }
 
-    /// # Errors
-    ///
-    /// Never while the channel is in use: the half leaves only when the last clone is dropped.
-    pub(crate) fn half(&self, phase: Phase) -> Result<&ChannelWriteHalf<Msg>, Error> {
-        self.0
-            .half
-            .as_ref()
-            .ok_or_else(|| Error::new(phase, ErrorKind::Disconnected))
+    pub(crate) fn half(&self) -> &ChannelWriteHalf<Msg> {
+        &self.0.half
     }
 
     /// Awaits the answers to `count` requests, in the given time and phase.
@@ -86,7 +81,7 @@ impl Receiver {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let Some(half) = self.half.take() else { return };
+        let half = Arc::clone(&self.half);
         // Closing twice is harmless: the session ignores channels it does not know.
         let client = self.client.clone();
         self.runtime.spawn(async move {

@@ -24,8 +24,8 @@ use crate::{
     transport::{Backlog, WriteBehind},
 };
 
-/// An authenticated SSH connection. Clones share it; it ends when the last clone, and everything that runs on it, is
-/// dropped.
+/// An authenticated SSH connection. Clones share it; it ends when the last clone, and everything that runs on
+/// it, is dropped.
 #[derive(Clone)]
 pub struct SshClient(Arc<Connection>);
 
@@ -36,8 +36,8 @@ struct Connection {
     guard: CutOnDrop,
 }
 
-/// Ends the connection's task with its owner. Without it a peer that stops in the middle of a key exchange would keep
-/// the task, and the stream, for ever.
+/// Ends the connection's task with its owner. Without it a peer that stops in the middle of a key exchange
+/// would keep the task, and the stream, for ever.
 struct CutOnDrop(Backlog);
 
 impl Drop for CutOnDrop {
@@ -51,7 +51,8 @@ impl SshClient {
     ///
     /// # Errors
     ///
-    /// In the phases [`Phase::KeyExchange`] and [`Phase::Authentication`], after the times set for them at the latest.
+    /// In the phases [`Phase::KeyExchange`] and [`Phase::Authentication`], after the times set for them at
+    /// the latest.
     pub async fn connect<S>(stream: S, config: &SshConfig) -> Result<Self, Error>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -84,13 +85,14 @@ impl SshClient {
     ///
     /// # Errors
     ///
-    /// Where the command could not be started or its end not be learned; [`Error::never_started`] tells which. A
-    /// command that fails is no error, see [`ExecOutput::exit`].
+    /// Where the command could not be started or its end not be learned; [`Error::never_started`] tells
+    /// which. A command that fails is no error, see [`ExecOutput::exit`].
     pub async fn run(&self, request: ExecRequest) -> Result<ExecOutput, Error> {
         crate::run::run(self, request).await
     }
 
-    /// Starts a command and hands out its streams. Its standard input stays open, after the bytes of the request.
+    /// Starts a command and hands out its streams. Its standard input stays open, after the bytes of the
+    /// request.
     ///
     /// # Errors
     ///
@@ -115,8 +117,8 @@ impl SshClient {
     }
 
     /// How many channels were opened so far. The protocol library keeps a few KiB for each of them until the
-    /// connection ends, at one side or the other, so a connection that serves for ever wants to be replaced after
-    /// some thousands.
+    /// connection ends, at one side or the other, so a connection that serves for ever wants to be replaced
+    /// after some thousands.
     #[must_use]
     pub fn channels_opened(&self) -> u64 {
         self.0.channels_opened.load(Relaxed)
@@ -182,7 +184,8 @@ async fn authenticate(handle: &mut Handle<Gatekeeper>, config: &SshConfig) -> Re
     }
 }
 
-/// Decides about the server's key; every other callback keeps its default, which refuses what servers may ask for.
+/// Decides about the server's key; every other callback keeps its default, which refuses what servers may ask
+/// for.
 struct Gatekeeper {
     expected: HostKey,
 }

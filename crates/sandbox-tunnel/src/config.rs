@@ -19,8 +19,8 @@ pub struct SshConfig {
     pub timeouts: Timeouts,
     /// How a dead peer is noticed on a quiet connection; `None` waits for ever.
     pub keepalive: Option<Keepalive>,
-    /// Bytes the server may send on a channel before we acknowledge any (default 2 MiB). Throughput of one channel
-    /// is at most this per round trip, so far-away servers want more.
+    /// Bytes the server may send on a channel before we acknowledge any (default 2 MiB). Throughput of one
+    /// channel is at most this per round trip, so far-away servers want more.
     pub window_size: u32,
 }
 
@@ -62,7 +62,8 @@ pub struct Timeouts {
     pub sftp_request: Duration,
 }
 
-/// Asks a peer that has said nothing for `interval` whether it is still there; gives up after `attempts` silent ones.
+/// Asks a peer that has said nothing for `interval` whether it is still there; gives up after `attempts`
+/// silent ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keepalive {
     /// Silence before a question is asked.

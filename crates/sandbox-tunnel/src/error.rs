@@ -110,7 +110,8 @@ impl Error {
         self.kind
     }
 
-    /// Whether the command surely never started, so that sending it again (over a new connection) cannot run it twice.
+    /// Whether the command surely never started, so that sending it again (over a new connection) cannot run
+    /// it twice.
     ///
     /// Errors of [`Phase::Sftp`] never say so: a request may have been served and its answer lost.
     #[must_use]

@@ -76,7 +76,8 @@ pub enum ExecEvent {
     Stdout(Bytes),
     /// It wrote to standard error.
     Stderr(Bytes),
-    /// It ended. Output may still follow from servers that report the end early; the sandbox agent sends it last.
+    /// It ended. Output may still follow from servers that report the end early; the sandbox agent sends it
+    /// last.
     Exit(Exit),
 }
 
@@ -138,15 +139,15 @@ impl ExecRequest {
         self
     }
 
-    /// Gives the command a terminal of the kind `term` (as in `xterm-256color`); both its outputs then arrive as
-    /// standard output.
+    /// Gives the command a terminal of the kind `term` (as in `xterm-256color`); both its outputs then arrive
+    /// as standard output.
     pub fn terminal(mut self, term: impl Into<String>, size: TerminalSize) -> Self {
         self.terminal = Some((term.into(), size));
         self
     }
 
-    /// Bytes that [`SshClient::run`] sends to the command's standard input, followed by its end (default none).
-    /// [`SshClient::exec`] sends nothing by itself: its caller writes to [`Exec::input`].
+    /// Bytes that [`SshClient::run`] sends to the command's standard input, followed by its end (default
+    /// none). [`SshClient::exec`] sends nothing by itself: its caller writes to [`Exec::input`].
     pub fn stdin(mut self, stdin: impl Into<Bytes>) -> Self {
         self.stdin = stdin.into();
         self
@@ -168,7 +169,7 @@ impl ExecRequest {
 pub(crate) async fn exec(client: &SshClient, request: ExecRequest) -> Result<Exec, Error> {
     let (sender, mut receiver) = channel::open(client).await?;
     prepare(&sender, &mut receiver, &request).await?;
-    let half = sender.half(Phase::Start)?;
+    let half = sender.half();
     let sent = match request.command {
         Some(command) => half.exec(true, command).await,
         None => half.request_shell(true).await,
@@ -185,7 +186,7 @@ pub(crate) async fn exec(client: &SshClient, request: ExecRequest) -> Result<Exe
 
 /// Environment and terminal, awaited before the command is sent so that a refusal means that nothing started.
 async fn prepare(sender: &Sender, receiver: &mut Receiver, request: &ExecRequest) -> Result<(), Error> {
-    let half = sender.half(Phase::Preparation)?;
+    let half = sender.half();
     let failed = |error| Error::ssh(Phase::Preparation, error);
     let mut replies = request.env.len();
     for (name, value) in &request.env {
@@ -208,7 +209,7 @@ impl ExecInput {
     /// When the channel or the connection has ended.
     pub async fn write(&self, bytes: impl Into<Bytes>) -> Result<(), Error> {
         let mut bytes = bytes.into();
-        let half = self.0.half(Phase::Transfer)?;
+        let half = self.0.half();
         let backlog = self.0.client().backlog();
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(PIECE));
@@ -228,7 +229,7 @@ impl ExecInput {
     /// When the connection has ended.
     pub async fn finish(&self) -> Result<(), Error> {
         self.0
-            .half(Phase::Transfer)?
+            .half()
             .eof()
             .await
             .map_err(|error| Error::ssh(Phase::Transfer, error))
@@ -241,7 +242,7 @@ impl ExecInput {
     /// When the connection has ended. Servers do not answer, so that the signal arrived is not known.
     pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
         self.0
-            .half(Phase::Transfer)?
+            .half()
             .signal(signal.into())
             .await
             .map_err(|error| Error::ssh(Phase::Transfer, error))
@@ -253,7 +254,7 @@ impl ExecInput {
     ///
     /// When the connection has ended.
     pub async fn resize(&self, size: TerminalSize) -> Result<(), Error> {
-        let half = self.0.half(Phase::Transfer)?;
+        let half = self.0.half();
         half.window_change(size.columns, size.rows, 0, 0)
             .await
             .map_err(|error| Error::ssh(Phase::Transfer, error))
@@ -263,8 +264,8 @@ impl ExecInput {
 impl ExecOutputStream {
     /// The next thing the command did; `None` when all is said.
     ///
-    /// `None` without an [`ExecEvent::Exit`] before it means that the connection ended and how the command ended is
-    /// not known. Dropping the future loses nothing.
+    /// `None` without an [`ExecEvent::Exit`] before it means that the connection ended and how the command
+    /// ended is not known. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<ExecEvent> {
         loop {
             match self.receiver.next().await? {

@@ -1,8 +1,8 @@
 //! SSH and SFTP client over any byte stream.
 //!
-//! [`SshClient::connect`] takes whatever carries bytes to an SSH server (a Unix socket, a TCP stream, an upgraded
-//! HTTP connection), checks the host key, authenticates and gives a handle on which any number of commands can run.
-//! The crate knows nothing of REST, of sessions or of how the stream came to be.
+//! [`SshClient::connect`] takes whatever carries bytes to an SSH server (a Unix socket, a TCP stream, an
+//! upgraded HTTP connection), checks the host key, authenticates and gives a handle on which any number of
+//! commands can run. The crate knows nothing of REST, of sessions or of how the stream came to be.
 //!
 //! - [`SshClient::run`] runs a command to its end and returns what it wrote, up to a limit.
 //! - [`SshClient::exec`] runs a command whose input and output are streamed.
@@ -10,10 +10,10 @@
 //!
 //! # One connection or several
 //!
-//! The channels of one SSH connection share one socket, and a channel whose output nobody reads stops the others
-//! once its buffers are full. [`SshClient::run`] always reads, so any number of runs share a connection well. Give
-//! each [`SshClient::exec`] and each [`SshClient::sftp`] that moves much data a connection of its own; then reading
-//! slowly holds back exactly the process that writes.
+//! The channels of one SSH connection share one socket, and a channel whose output nobody reads stops the
+//! others once its buffers are full. [`SshClient::run`] always reads, so any number of runs share a
+//! connection well. Give each [`SshClient::exec`] and each [`SshClient::sftp`] that moves much data a
+//! connection of its own; then reading slowly holds back exactly the process that writes.
 //!
 //! ```no_run
 //! use sandbox_tunnel::{Auth, ExecRequest, Exit, HostKey, SshClient, SshConfig};

@@ -74,8 +74,8 @@ pub(crate) async fn run(client: &SshClient, mut request: ExecRequest) -> Result<
     })
 }
 
-/// A command may well end without having read its input, so that a failure here says nothing: what happened to the
-/// command is told by its output.
+/// A command may well end without having read its input, so that a failure here says nothing: what happened
+/// to the command is told by its output.
 async fn feed(input: &ExecInput, stdin: Bytes) {
     if input.write(stdin).await.is_ok() {
         let _ = input.finish().await;

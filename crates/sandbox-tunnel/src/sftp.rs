@@ -20,8 +20,8 @@ use crate::{Error, ErrorKind, Phase, SshClient};
 
 /// An SFTP session: its own channel, many requests at once.
 ///
-/// Paths are the server's; the sandbox agent takes relative ones from `/workspace`. They are text: names of files
-/// that are not UTF-8 cannot be expressed.
+/// Paths are the server's; the sandbox agent takes relative ones from `/workspace`. They are text: names of
+/// files that are not UTF-8 cannot be expressed.
 pub struct Sftp {
     session: SftpSession,
     // Keeps the connection alive.
@@ -30,8 +30,8 @@ pub struct Sftp {
 
 /// An open file. Reads and writes are pipelined.
 ///
-/// Call [`shutdown`](tokio::io::AsyncWriteExt::shutdown) after writing: only it reports the failures of writes that
-/// are still under way. Dropping closes the file without waiting.
+/// Call [`shutdown`](tokio::io::AsyncWriteExt::shutdown) after writing: only it reports the failures of
+/// writes that are still under way. Dropping closes the file without waiting.
 pub struct SftpFile(fs::File);
 
 /// What to do about a file of the same name.

@@ -1,11 +1,13 @@
 //! A byte stream whose writes never wait.
 //!
-//! russh answers both directions of a connection from one task, which waits for its own writes. Two such peers whose
-//! socket buffers are full wait for each other for ever. [`WriteBehind`] breaks the circle: what the socket does not
-//! take at once is kept and pushed on by the next write *or read*, so the task always comes back to reading.
+//! russh answers both directions of a connection from one task, which waits for its own writes. Two such
+//! peers whose socket buffers are full wait for each other for ever. [`WriteBehind`] breaks the circle: what
+//! the socket does not take at once is kept and pushed on by the next write *or read*, so the task always
+//! comes back to reading.
 //!
 //! What is kept has to be bounded by whoever produces data, before it reaches the session: a producer takes a
-//! [`Reservation`] from the [`Backlog`] for each piece it is about to hand over and waits there while too much is kept.
+//! [`Reservation`] from the [`Backlog`] for each piece it is about to hand over and waits there while too
+//! much is kept.
 
 use std::{
     io,
@@ -25,8 +27,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Bytes kept for a peer that does not read, beyond which writing fails. Only control messages and data that was
-/// already granted a reservation add to it, so a peer has to try hard to get here.
+/// Bytes kept for a peer that does not read, beyond which writing fails. Only control messages and data that
+/// was already granted a reservation add to it, so a peer has to try hard to get here.
 const KEPT_LIMIT: usize = 64 << 20;
 
 /// Kept and reserved bytes beyond which producers wait.
@@ -94,8 +96,8 @@ impl<S> WriteBehind<S> {
 }
 
 impl<S: AsyncWrite + Unpin> WriteBehind<S> {
-    /// Hands kept bytes to the socket; ready when none are left. For a reader that does not want to read just now:
-    /// [`AsyncRead::poll_read`] does it anyway.
+    /// Hands kept bytes to the socket; ready when none are left. For a reader that does not want to read just
+    /// now: [`AsyncRead::poll_read`] does it anyway.
     ///
     /// # Errors
     ///
@@ -281,7 +283,7 @@ mod tests {
 
     use super::*;
 
-    /// What must happen happens soon; what must not is given this long.
+    /// The clock is stopped: time passes only while nothing can be done.
     const MOMENT: Duration = Duration::from_millis(200);
 
     fn pair() -> (WriteBehind<DuplexStream>, DuplexStream) {
@@ -289,7 +291,7 @@ mod tests {
         (WriteBehind::new(ours), theirs)
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn writing_never_waits_and_reading_pushes() {
         let (mut ours, mut theirs) = pair();
         let sent: Vec<u8> = (0..1_000_000u32).map(|n| n as u8).collect();
@@ -303,7 +305,7 @@ mod tests {
         assert_eq!(reading.await.unwrap(), 7);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_is_kept_is_bounded() {
         let (mut ours, _theirs) = pair();
         let piece = vec![0; 1 << 20];
@@ -319,7 +321,7 @@ mod tests {
         assert!(ours.backlog().kept() <= KEPT_LIMIT);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn producers_wait_for_room_one_after_the_other() {
         let (mut ours, mut theirs) = pair();
         let backlog = ours.backlog();
@@ -342,7 +344,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn cutting_wakes_everybody() {
         let (mut ours, _theirs) = pair();
         let backlog = ours.backlog();
@@ -363,7 +365,7 @@ mod tests {
         backlog.ended().await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn dropping_releases_producers() {
         let (mut ours, _theirs) = pair();
         let backlog = ours.backlog();
@@ -377,7 +379,7 @@ mod tests {
         assert!(waiting.await.unwrap());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn shutting_down_gives_up_on_a_peer_that_does_not_read() {
         let (mut ours, mut theirs) = pair();
         ours.write_all(&[1; 5000]).await.unwrap();
@@ -387,7 +389,7 @@ mod tests {
         assert_eq!(received.len(), 1000);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn shutting_down_pushes_what_is_kept() {
         let (mut ours, mut theirs) = pair();
         ours.write_all(&[1; 5000]).await.unwrap();

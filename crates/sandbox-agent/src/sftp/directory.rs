@@ -24,7 +24,8 @@ impl Directory {
 
     /// The next entries, in the kernel's order; fails at the end.
     ///
-    /// Names have to be text here: those that are not come out changed, and cannot be opened by what comes out.
+    /// Names have to be text here: those that are not come out changed, and cannot be opened by what comes
+    /// out.
     pub(super) fn next(&mut self) -> Result<Vec<File>, Failed> {
         let mut batch = Vec::new();
         while batch.len() < BATCH {

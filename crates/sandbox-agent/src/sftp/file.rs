@@ -18,7 +18,8 @@ const SAFELY: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOE
 
 /// Opens a regular file.
 ///
-/// Anything else is refused: reading from a FIFO or a device could wait for ever, and with it all other requests.
+/// Anything else is refused: reading from a FIFO or a device could wait for ever, and with it all other
+/// requests.
 pub(super) fn open(path: &Path, flags: OpenFlags, attributes: &FileAttributes) -> Result<fs::File, Failed> {
     let access = match (flags.contains(OpenFlags::READ), flags.contains(OpenFlags::WRITE)) {
         (true, true) => OFlags::RDWR,

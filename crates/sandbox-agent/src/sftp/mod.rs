@@ -1,4 +1,5 @@
-//! The SFTP server inside a sandbox: a process of the sandbox's user, so that the kernel decides what it may do.
+//! The SFTP server inside a sandbox: a process of the sandbox's user, so that the kernel decides what it may
+//! do.
 //!
 //! It serves one client on standard input and output. Calls block, which holds up nobody else.
 

@@ -213,7 +213,8 @@ impl Handler for Server {
     }
 
     async fn symlink(&mut self, id: u32, target: String, link: String) -> Result<Status, Failed> {
-        // The specification has the link first; OpenSSH sends the target first, and every client does as OpenSSH.
+        // The specification has the link first; OpenSSH sends the target first, and every client does as
+        // OpenSSH.
         sys::symlink(target, link)?;
         Ok(done(id))
     }

@@ -91,15 +91,8 @@ async fn environment() {
         workspace.to_str().unwrap()
     );
     // Its own session and group, no terminal, and no descriptor but the three (and that of `ls`).
-    assert_eq!(
-        stdout(
-            &client,
-            "ps -o sid=,pgid= -p $$ | xargs -n1 echo | sort -u | wc -l"
-        )
-        .await
-        .trim(),
-        "1"
-    );
+    let ids = "read -r _ _ _ _ group session _ < /proc/$$/stat; echo $(( group == $$ && session == $$ ))";
+    assert_eq!(stdout(&client, ids).await, "1\n");
     assert_eq!(stdout(&client, "exec ls /proc/self/fd").await, "0\n1\n2\n3\n");
 }
 

@@ -51,6 +51,12 @@ where
     })
 }
 
+/// Says that this host lacks what a test needs.
+#[expect(clippy::print_stderr, reason = "this is where people look for it")]
+pub(crate) fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
 /// An agent that serves until it is dropped.
 pub(crate) struct TestAgent {
     directory: tempfile::TempDir,

@@ -11,9 +11,10 @@ use std::{
 
 use libtest_mimic::Trial;
 
-use crate::harness::{TestAgent, noise, trial};
+use crate::harness::{TestAgent, noise, skipped, trial};
 
-/// The first argument that makes the test program carry its standard streams to a Unix socket, as `ProxyCommand`.
+/// The first argument that makes the test program carry its standard streams to a Unix socket, as
+/// `ProxyCommand`.
 const PROXY_ARGUMENT: &str = "__proxy";
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -86,7 +87,7 @@ async fn client(agent: &TestAgent, program: &str, arguments: &[&str], stdin: Vec
     });
     let output = running.await.unwrap();
     if output.is_none() {
-        eprintln!("skipped: this host has no {program}");
+        skipped(&format!("this host has no {program}"));
     }
     output
 }
@@ -174,8 +175,8 @@ async fn sftp() {
     let bytes = noise(3 << 20);
     std::fs::write(&up, &bytes).unwrap();
     let batch = format!(
-        "put {up} first\nmkdir d\nrename first d/second\nput {up} first\nrename first d/second\nln -s second d/link\n\
-         ln d/second d/hard\nchmod 600 d/hard\nls -la d\ndf\nget d/link {down}\nrm d/hard\npwd\n",
+        "put {up} first\nmkdir d\nrename first d/second\nput {up} first\nrename first d/second\n\
+         ln -s second d/link\nln d/second d/hard\nchmod 600 d/hard\nls -la d\ndf\nget d/link {down}\nrm d/hard\npwd\n",
         up = up.display(),
         down = down.display()
     );

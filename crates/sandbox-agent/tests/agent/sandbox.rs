@@ -21,7 +21,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::harness::{eventually, noise, run, stdout, trial};
+use crate::harness::{eventually, noise, run, skipped, stdout, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -58,7 +58,7 @@ impl Fixture {
         let host = match Host::probe() {
             Ok(host) => host,
             Err(error) => {
-                eprintln!("skipped: {error}");
+                skipped(&error.to_string());
                 return None;
             }
         };
@@ -160,7 +160,7 @@ async fn timeout() {
     assert!(matches!(output.exit, Exit::Signal { message, .. } if message == "timeout"));
     let mut left = String::new();
     for _ in 0..100 {
-        left = stdout(&client, "pgrep -x sleep; true").await;
+        left = stdout(&client, "grep -lx sleep /proc/[0-9]*/comm 2> /dev/null; true").await;
         if left.is_empty() {
             return;
         }

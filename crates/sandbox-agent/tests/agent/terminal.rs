@@ -1,7 +1,9 @@
 //! Commands on a terminal.
 
+use std::time::Duration;
+
 use libtest_mimic::Trial;
-use sandbox_tunnel::{Exec, ExecEvent, ExecRequest, Exit, Signal, TerminalSize};
+use sandbox_tunnel::{Auth, Exec, ExecEvent, ExecRequest, Exit, Signal, TerminalSize};
 
 use crate::harness::{TestAgent, eventually, is_alive, trial};
 
@@ -10,6 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_shell_on_a_terminal_echoes_resizes_and_ends", shell),
         trial("control_characters_become_signals", control_characters),
         trial("the_end_of_input_ends_a_reader_of_lines", end_of_input),
+        trial("a_slow_reader_gets_the_last_output_of_a_terminal", slow_reader),
         trial("background_processes_do_not_hold_a_terminal_open", background),
     ]
 }
@@ -86,6 +89,36 @@ async fn end_of_input() {
     exec.input.finish().await.unwrap();
     until(&mut exec, &mut seen, "read all").await;
     assert_eq!(end(&mut exec).await, Exit::Code(0));
+}
+
+/// Somebody reads so slowly that the program has long ended when its last output finds room.
+async fn slow_reader() {
+    let agent = TestAgent::start();
+    let mut config = agent.config(Auth::None);
+    config.window_size = 4096;
+    let client = agent.connect_with(&config).await.unwrap();
+    let command = "stty -opost; head -c 450000 /dev/zero | tr '\\0' x; printf END; : > ended";
+    let request = ExecRequest::command(command).terminal("xterm", SIZE);
+    let mut exec = client.exec(request).await.unwrap();
+    let mut output = Vec::new();
+    let mut exit = None;
+    // Our own library takes some hundred pieces before it stops reading: let it.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut pieces_after_end = 0;
+    while let Some(event) = exec.output.next().await {
+        match event {
+            ExecEvent::Stdout(bytes) => output.extend_from_slice(&bytes),
+            ExecEvent::Exit(how) => exit = Some(how),
+            other => panic!("{other:?}"),
+        }
+        pieces_after_end += u32::from(agent.workspace().join("ended").exists());
+        if pieces_after_end < 10 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    assert_eq!(exit, Some(Exit::Code(0)));
+    assert_eq!(output.len(), 450_003);
+    assert!(output.ends_with(b"xEND"));
 }
 
 async fn background() {
