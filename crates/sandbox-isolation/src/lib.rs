@@ -20,7 +20,8 @@
 //! }
 //! ```
 //!
-//! **Invariants.** All `unsafe` is in `sys.rs`. A launch that fails, or whose launcher is killed, leaves no process
+//! **Invariants.** `unsafe` is what wraps a system call, in `sys.rs`, and what vouches for the code that runs in a
+//! process just forked. A launch that fails, or whose launcher is killed, leaves no process
 //! and no mount behind; the empty cgroup directories a killed launcher leaves are removed by the next
 //! [`Host::probe`]. Nothing of the host can be written from inside, and no file descriptor of PID 1 leads into a
 //! directory of the host.

@@ -9,9 +9,15 @@ use std::time::{Duration, Instant};
 use sandbox_isolation::{Error, Handle, Host};
 
 use crate::agent::{self, Kind};
-use crate::{LIMITS, Running, Test, cgroups_named, eventually, open_descriptors, skipped, unique_name};
+use crate::{
+    LIMITS, Running, Test, cgroups_named, copy_program, eventually, open_descriptors, skipped, unique_name,
+};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
+    (
+        "a_replaced_program_still_starts_itself",
+        a_replaced_program_still_starts_itself,
+    ),
     ("destroying_leaves_nothing", destroying_leaves_nothing),
     (
         "destroying_twice_and_at_once_is_fine",
@@ -45,6 +51,8 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("leaks_no_descriptor", leaks_no_descriptor),
     ("an_idle_first_process_is_small", an_idle_first_process_is_small),
 ];
+
+const OWN: &str = "/proc/self/exe";
 
 fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -89,6 +97,9 @@ pub(crate) fn launcher(arguments: &[String]) -> ExitCode {
     let [directory, name, what] = arguments else {
         return ExitCode::FAILURE;
     };
+    if what == "replace" {
+        std::fs::remove_file(std::env::current_exe().unwrap()).unwrap();
+    }
     if what == "count" {
         return count_descriptors();
     }
@@ -105,7 +116,7 @@ pub(crate) fn launcher(arguments: &[String]) -> ExitCode {
         })
         .unwrap();
     println!("{}", serde_json::to_string(launched.sandbox.handle()).unwrap());
-    if what == "release" {
+    if what != "wait" {
         launched.lifeline.release().unwrap();
         return ExitCode::SUCCESS;
     }
@@ -114,8 +125,8 @@ pub(crate) fn launcher(arguments: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start_launcher(directory: &Path, name: &str, what: &str) -> (Child, Handle) {
-    let mut child = Command::new("/proc/self/exe")
+fn start_launcher(program: &Path, directory: &Path, name: &str, what: &str) -> (Child, Handle) {
+    let mut child = Command::new(program)
         .args(["__launcher", directory.to_str().unwrap(), name, what])
         .stdout(Stdio::piped())
         .spawn()
@@ -129,7 +140,7 @@ fn start_launcher(directory: &Path, name: &str, what: &str) -> (Child, Handle) {
 
 fn a_released_sandbox_lives_on_and_is_adopted(host: &Host) {
     let directory = tempfile::tempdir().unwrap();
-    let (mut launcher, handle) = start_launcher(directory.path(), &unique_name(), "release");
+    let (mut launcher, handle) = start_launcher(Path::new(OWN), directory.path(), &unique_name(), "release");
     assert!(launcher.wait().unwrap().success());
     let sandbox = host.adopt(&handle).unwrap().expect("it lives on");
     let answer = agent::ask(&directory.path().join("agent"), Kind::Shell, "echo still here").unwrap();
@@ -139,10 +150,23 @@ fn a_released_sandbox_lives_on_and_is_adopted(host: &Host) {
     assert_eq!(cgroups_named(handle.name()), Vec::<PathBuf>::new());
 }
 
+/// As when the program is upgraded while a server runs.
+fn a_replaced_program_still_starts_itself(host: &Host) {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("program");
+    copy_program(&program);
+    let (mut launcher, handle) = start_launcher(&program, directory.path(), &unique_name(), "replace");
+    assert!(launcher.wait().unwrap().success() && !program.exists());
+    let sandbox = host.adopt(&handle).unwrap().expect("it lives on");
+    let answer = agent::ask(&directory.path().join("agent"), Kind::Own, "threads").unwrap();
+    sandbox.destroy().unwrap();
+    assert_eq!((answer.output.as_str(), answer.status), ("", 0));
+}
+
 fn a_killed_launcher_leaves_nothing(host: &Host) {
     let directory = tempfile::tempdir().unwrap();
     let name = unique_name();
-    let (mut launcher, handle) = start_launcher(directory.path(), &name, "wait");
+    let (mut launcher, handle) = start_launcher(Path::new(OWN), directory.path(), &name, "wait");
     assert!(host.adopt(&handle).unwrap().is_some());
     launcher.kill().unwrap();
     launcher.wait().unwrap();
@@ -163,7 +187,7 @@ fn a_launcher_killed_at_any_moment_leaves_nothing(host: &Host) {
     let name = unique_name();
     for round in 0..40 {
         let directory = tempfile::tempdir().unwrap();
-        let mut launcher = Command::new("/proc/self/exe")
+        let mut launcher = Command::new(OWN)
             .args([
                 "__launcher",
                 directory.path().to_str().unwrap(),
@@ -191,8 +215,8 @@ fn a_launcher_killed_at_any_moment_leaves_nothing(host: &Host) {
             .nth(1)
             .unwrap()
             .to_owned();
-        // Whoever made it is at it.
-        eventually("no trial is left", || {
+        eventually("no trial is left by one that was killed", || {
+            Host::probe().unwrap();
             !trial.exists() || Path::new("/proc").join(&maker).exists()
         });
     }
@@ -334,7 +358,7 @@ fn a_hundred_at_once(host: &Host) {
 fn leaks_no_descriptor(_: &Host) {
     // In a process of its own, since the other tests open descriptors too.
     let directory = tempfile::tempdir().unwrap();
-    let output = Command::new("/proc/self/exe")
+    let output = Command::new(OWN)
         .args([
             "__launcher",
             directory.path().to_str().unwrap(),

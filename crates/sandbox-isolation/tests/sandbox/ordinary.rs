@@ -6,7 +6,7 @@ use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::skipped;
+use crate::{copy_program, skipped};
 
 /// A user id that no account has, and ids that are set aside for it.
 const USER: u32 = 65_432;
@@ -41,7 +41,7 @@ fn run(name: &str, ids_set_aside: bool, delegated_group: bool) -> Result<(), Fai
     let directory = tempfile::tempdir()?;
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o1777))?;
     let program = directory.path().join("tests");
-    std::fs::copy("/proc/self/exe", &program)?;
+    copy_program(&program);
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
     // Theirs, as a program somebody has built is: what is inside must not be able to change it all the same.
     chown(&program, Some(USER), Some(USER))?;
