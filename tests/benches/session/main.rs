@@ -29,7 +29,10 @@ const MOST_ABOVE_FORK_AND_EXEC: Duration = Duration::from_millis(3);
 const MOST_BYTES_IDLE: u64 = 2 << 20;
 
 struct Bench {
+    /// The client's: one thread that makes one request after the other, as a program does that awaits.
     runtime: Runtime,
+    /// The server's, as in `sandbox serve`.
+    hosting: Runtime,
     client: SessionsClient,
     server: Server,
     failures: Vec<String>,
@@ -59,7 +62,12 @@ fn main() -> ExitCode {
 
 impl Bench {
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let hosting = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime");
@@ -67,10 +75,11 @@ impl Bench {
         let config = ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir())
             .lifetime(Lifetime::Ephemeral)
             .max_sessions(IDLE_SESSIONS + 10);
-        let server = runtime.block_on(Server::start(config)).expect("a server");
+        let server = hosting.block_on(Server::start(config)).expect("a server");
         let client = SessionsClient::new(server.url(), token.secret().expose_secret()).expect("a client");
         Self {
             runtime,
+            hosting,
             client,
             server,
             failures: Vec::new(),
@@ -78,7 +87,7 @@ impl Bench {
     }
 
     fn stop(self) -> Vec<String> {
-        self.runtime.block_on(self.server.shutdown());
+        self.hosting.block_on(self.server.shutdown());
         self.failures
     }
 
