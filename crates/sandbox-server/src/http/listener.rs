@@ -17,8 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-/// How long the head of a request may take to arrive, and how long a kept connection may be idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the head of a request may take to arrive, which includes the time a kept connection is idle. Longer than
+/// clients keep idle connections (90 s is common), so that none of them sends a request into a closing connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// How many headers a request may have.
 const HEADERS: usize = 64;
