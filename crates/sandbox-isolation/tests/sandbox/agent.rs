@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::ExitCode;
@@ -129,25 +130,33 @@ pub(crate) fn run(inside: Inside) -> ExitCode {
 }
 
 fn about_myself(what: &str) -> Answer {
-    let path = format!("/proc/self/{what}");
-    let links = |path: &str| {
-        let entries = std::fs::read_dir(path).unwrap().flatten();
-        entries
-            .map(|entry| {
-                std::fs::read_link(entry.path())
-                    .unwrap_or_default()
-                    .display()
-                    .to_string()
-                    + "\n"
-            })
-            .collect()
+    let descriptors = || {
+        std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path())
     };
-    let output = if what == "fd" {
-        links(&path)
-    } else {
-        std::fs::read_to_string(&path).unwrap_or_default()
+    let output = match what {
+        "fd" => {
+            let target = |path| std::fs::read_link(path).unwrap_or_default().display().to_string() + "\n";
+            descriptors().map(target).collect()
+        }
+        // What lies above the directories that are open.
+        "above" => descriptors().filter_map(|path| above(&path)).collect(),
+        file => std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default(),
     };
     Answer { output, status: 0 }
+}
+
+fn above(descriptor: &Path) -> Option<String> {
+    let (here, above) = (
+        std::fs::metadata(descriptor).ok()?,
+        std::fs::metadata(descriptor.join("..")).ok()?,
+    );
+    let same = (here.dev(), here.ino()) == (above.dev(), above.ino());
+    // `/proc/self/fd` itself, which this is reading, has something above it.
+    let ours = std::fs::read_link(descriptor).is_ok_and(|target| target.starts_with("/proc"));
+    (!same && !ours).then(|| format!("{descriptor:?}\n"))
 }
 
 fn start(processes: &Processes, exits: &Exits, request: &Request) -> Answer {

@@ -8,6 +8,10 @@ use crate::agent::Kind;
 use crate::{LIMITS, Running, Test, skipped};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
+    (
+        "kills_programs_of_other_architectures",
+        kills_programs_of_other_architectures,
+    ),
     ("runs_as_the_sandbox_user", runs_as_the_sandbox_user),
     ("has_no_capabilities", has_no_capabilities),
     ("has_its_own_namespaces", has_its_own_namespaces),
@@ -197,6 +201,19 @@ fn refuses_system_calls(host: &Host) {
     probe(host, "system-calls");
 }
 
+/// By its numbers, a system call of another architecture could be any.
+fn kills_programs_of_other_architectures(host: &Host) {
+    if cfg!(not(target_arch = "x86_64")) {
+        return skipped("kills_programs_of_other_architectures: there is no test for this one");
+    }
+    let status = Running::new(host).ask(Kind::Own, "foreign-call").status;
+    let kernel_without_them = 1000 + Signal::SEGV.as_raw();
+    assert!(
+        [1000 + Signal::SYS.as_raw(), kernel_without_them].contains(&status),
+        "{status}"
+    );
+}
+
 fn refuses_sockets_and_networks(host: &Host) {
     probe(host, "sockets");
 }
@@ -376,6 +393,7 @@ fn the_first_process_holds_nothing_of_the_host(host: &Host) {
             || target.is_empty();
         assert!(allowed, "{descriptors}");
     }
+    assert_eq!(running.ask(Kind::Agent, "above").output, "");
     assert_eq!(running.ask(Kind::Agent, "environ").output, "");
     assert_eq!(
         running.ask(Kind::Agent, "cmdline").output,
