@@ -6,7 +6,10 @@ use bytes::{Bytes, BytesMut};
 use russh::{ChannelWriteHalf, server};
 use sandbox_isolation::ExitStatus;
 use sandbox_tunnel::transport::Backlog;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    task::unconstrained,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{flow::Flow, signal};
@@ -58,8 +61,9 @@ impl Outlet {
                 buffer.reserve(PIECE);
                 let count = tokio::select! {
                     biased;
-                    // A terminal ends with an error when its last user is gone.
-                    read = reader.read_buf(&mut buffer) => read.unwrap_or(0),
+                    // A terminal ends with an error when its last user is gone. Unconstrained, for a read
+                    // that is put off in favour of other tasks would look like nothing left to read.
+                    read = unconstrained(reader.read_buf(&mut buffer)) => read.unwrap_or(0),
                     () = stop.cancelled() => 0,
                 };
                 if count == 0 || self.send(buffer.split().freeze(), stream).await.is_err() {

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{TIMEOUT_MESSAGE, exec::Live, flow::Counted, outlet::Outlet, wiring::Output};
 
-/// How long after a kill the outputs may stay open. Whatever holds them longer has escaped, or nobody reads
-/// them.
+/// How long after a kill the outputs may stay open. Whatever holds them longer has escaped.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
 const OVERFLOW: &str = "sandbox: too much standard input for a command that does not read it\n";

@@ -176,7 +176,8 @@ async fn sftp() {
     std::fs::write(&up, &bytes).unwrap();
     let batch = format!(
         "put {up} first\nmkdir d\nrename first d/second\nput {up} first\nrename first d/second\n\
-         ln -s second d/link\nln d/second d/hard\nchmod 600 d/hard\nls -la d\ndf\nget d/link {down}\nrm d/hard\npwd\n",
+         ln -s second d/link\nln d/second d/hard\nchmod 600 d/hard\nls -la d\ndf\n\
+         get d/link {down}\nrm d/hard\npwd\n",
         up = up.display(),
         down = down.display()
     );
