@@ -4,8 +4,10 @@
 //! It makes PID 1 a child of the launcher, maps its ids, reports it, lets it go and exits.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::process::ExitCode;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
 
@@ -34,7 +36,6 @@ fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), E
     let order = wire::receive_order(control).during("receive the order to start")?;
     privileges::volunteer_for_the_oom_killer()?;
     for entrance in &order.config.entrances {
-        // Before the clone: the new cgroup namespace begins where its creator is.
         std::fs::write(entrance, "0").during_on("join a control group", entrance)?;
     }
     let mapping = order.config.mapping.clone();
@@ -45,9 +46,15 @@ fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), E
         )?),
         Mapping::Subordinate { .. } | Mapping::Single { .. } => None,
     };
+    let birthplace = order
+        .config
+        .birthplace
+        .as_deref()
+        .map(open_directory)
+        .transpose()?;
     let (wait, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during("create a pipe")?;
     let theirs = control.try_clone_to_owned().during("share the control socket")?;
-    let (pid, pidfd) = clone_init(theirs, wait, &go, order, sources, agent)?;
+    let (pid, pidfd) = clone_init(theirs, wait, &go, birthplace, order, sources, agent)?;
     // From here on, whatever goes wrong, closing `go` ends the new process.
     mapping.write(pid)?;
     let report = Report::Cloned {
@@ -58,24 +65,32 @@ fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), E
     Ok(())
 }
 
+fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).during_on("open", path)
+}
+
 #[allow(unsafe_code)]
 fn clone_init(
     control: OwnedFd,
     wait: OwnedFd,
     go: &OwnedFd,
+    birthplace: Option<OwnedFd>,
     order: wire::Order,
     sources: Option<Sources>,
     agent: fn(Inside) -> ExitCode,
 ) -> Result<(Pid, OwnedFd), Error> {
-    let go = go.as_raw_fd();
+    let helpers = [Some(go.as_raw_fd()), birthplace.as_ref().map(AsRawFd::as_raw_fd)];
     let child = move || {
-        // Held by the helper alone, it ends with the helper.
-        // SAFETY: in the child, its owner is in a frame that is never returned to.
-        drop(unsafe { OwnedFd::from_raw_fd(go) });
+        // Held by the helper alone, `go` ends with the helper. The control group is the host's.
+        for fd in helpers.into_iter().flatten() {
+            // SAFETY: in the child, its owner is in a frame that is never returned to.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
         init::run(control, wait, order, sources, agent)
     };
     // SAFETY: this process has a single thread: it has done nothing yet but run this module, as `enter` demands.
-    unsafe { sys::clone_namespaces(Parent::ParentOfCaller, child) }.during(
+    unsafe { sys::clone_namespaces(Parent::ParentOfCaller, birthplace.as_ref().map(AsFd::as_fd), child) }.during(
         "create namespaces (are user namespaces allowed, and are fewer in use than user.max_user_namespaces says?)",
     )
 }

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::handle::{Handle, Sandbox};
 use crate::idmap::{self, Ids, Mapping};
 use crate::launch::{self, LaunchSpec, Launched};
+use crate::spare::Spare;
 use crate::trial::{self, Trial};
 
 /// This host, as far as sandboxes are concerned. Clones are cheap.
@@ -21,6 +22,7 @@ struct Inner {
     capabilities: Capabilities,
     cgroups: Cgroups,
     identities: Identities,
+    spare: Spare,
 }
 
 /// Where the ids of a sandbox come from.
@@ -67,6 +69,7 @@ impl Host {
             capabilities,
             cgroups,
             identities,
+            spare: Spare::default(),
         })))
     }
 
@@ -107,6 +110,10 @@ impl Host {
 
     pub(crate) fn cgroups(&self) -> &Cgroups {
         &self.0.cgroups
+    }
+
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.0.spare
     }
 
     /// The ids of a sandbox of this name.

@@ -84,6 +84,7 @@ fn set_up(order: Order, sources: Option<Sources>) -> Result<Inside, Error> {
     if mapping == IdMapping::Range {
         become_root_inside()?;
     }
+    sys::enter_cgroup_namespace().during("create a cgroup namespace")?;
     privileges::leave_session()?;
     let executable = sources.executable.try_clone().during("keep our own executable")?;
     let scopes = sources.delegated.take().map_or(Scopes::Subreaper, Scopes::cgroup);

@@ -2,9 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -15,9 +13,8 @@ use crate::error::{Context, Error};
 use crate::handle::{Handle, Sandbox};
 use crate::host::Host;
 use crate::idmap::Mapping;
-use crate::init::INIT_ARGUMENT;
 use crate::process::pid_from;
-use crate::subreaper::control_pair;
+use crate::spare::Helper;
 use crate::wire::{self, Config, Report};
 
 /// The longest wait for a new sandbox. It takes milliseconds; a machine under load takes longer.
@@ -167,13 +164,12 @@ pub(crate) fn launch(host: &Host, spec: &LaunchSpec<'_>) -> Result<Launched, Err
         helper: None,
         sandbox: None,
     };
-    let (ours, theirs) = control_pair().during("create a socket pair")?;
-    attempt.helper = Some(start_helper(spec.program, theirs)?);
+    let helper = attempt.helper.insert(host.spare().take(spec.program)?);
 
     let (lifeline, write_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during("create a pipe")?;
     let config = config(host, spec, mapping, attempt.group.as_ref());
     match wire::order(
-        ours.as_fd(),
+        helper.control(),
         &config,
         spec.payload,
         spec.listener,
@@ -183,26 +179,14 @@ pub(crate) fn launch(host: &Host, spec: &LaunchSpec<'_>) -> Result<Launched, Err
         result => result.during("send the order")?,
     }
     drop(lifeline);
-    attempt.await_ready(ours.as_fd(), spec.name)?;
+    // The sandbox is busy setting itself up.
+    host.spare().prepare(spec.program);
+    attempt.await_ready(spec.name)?;
     drop(lock);
     Ok(Launched {
         sandbox: attempt.succeed()?,
         lifeline: Lifeline(write_end),
     })
-}
-
-fn start_helper(program: &Path, control: OwnedFd) -> Result<Child, Error> {
-    Command::new(program)
-        // What `/proc/1/cmdline` shows inside.
-        .arg0("sandbox")
-        .arg(INIT_ARGUMENT)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(control))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .during_on("start the program of the sandbox", program)
 }
 
 fn config(host: &Host, spec: &LaunchSpec<'_>, mapping: Mapping, group: Option<&Group>) -> Config {
@@ -211,6 +195,7 @@ fn config(host: &Host, spec: &LaunchSpec<'_>, mapping: Mapping, group: Option<&G
     Config {
         mapping,
         entrances: group.map(Group::entrances).unwrap_or_default(),
+        birthplace: group.and_then(Group::birthplace),
         delegated: group.and_then(Group::delegated),
         extra: extra.clone(),
         disk_bytes: spec.limits.disk_bytes,
@@ -223,13 +208,14 @@ fn config(host: &Host, spec: &LaunchSpec<'_>, mapping: Mapping, group: Option<&G
 /// What a launch has made so far, all of which goes again when it is dropped.
 struct Attempt {
     group: Option<Group>,
-    helper: Option<Child>,
+    helper: Option<Helper>,
     sandbox: Option<Sandbox>,
 }
 
 impl Attempt {
     /// Waits for both reports.
-    fn await_ready(&mut self, control: BorrowedFd<'_>, name: &str) -> Result<(), Error> {
+    fn await_ready(&mut self, name: &str) -> Result<(), Error> {
+        let control = self.helper.as_ref().ok_or(Error::EndedEarly)?.control();
         let deadline = Instant::now() + LIMIT;
         loop {
             await_message(control, deadline)?;
@@ -253,7 +239,7 @@ impl Attempt {
     }
 
     fn succeed(mut self) -> Result<Sandbox, Error> {
-        if let Some(mut helper) = self.helper.take() {
+        if let Some(helper) = self.helper.take() {
             helper.wait().during("wait for the helper")?;
         }
         self.sandbox.take().ok_or(Error::EndedEarly)
@@ -262,10 +248,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(mut helper) = self.helper.take() {
-            let _ = helper.kill();
-            let _ = helper.wait();
-        }
+        drop(self.helper.take());
         let gone = match (self.sandbox.take(), self.group.take()) {
             (Some(sandbox), _) => sandbox.destroy(),
             (None, Some(group)) => group.remove(),

@@ -40,6 +40,7 @@ mod process;
 mod root;
 mod scope;
 mod seccomp;
+mod spare;
 mod spawn;
 mod subreaper;
 mod sys;

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
@@ -78,6 +79,8 @@ struct Inner {
     own_executable: OwnedFd,
     scopes: Scopes,
     children: Mutex<HashMap<Pid, Child>>,
+    /// Ends that were learned of while something was started, for the next [`Processes::reap`].
+    learned: Mutex<Vec<Exit>>,
 }
 
 /// A direct child: the process itself, or the supervisor it runs under.
@@ -111,6 +114,7 @@ impl Processes {
             own_executable,
             scopes,
             children: Mutex::default(),
+            learned: Mutex::default(),
         }))
     }
 
@@ -127,14 +131,14 @@ impl Processes {
     pub fn spawn(&self, spawn: &Spawn<'_>) -> io::Result<Process> {
         let inner = &*self.0;
         let scope = inner.scopes.create()?;
-        let plan = Plan::new(spawn, &inner.own_executable, inner.identity, &scope)?;
+        let plan = Plan::new(spawn, &inner.own_executable, inner.identity, &scope, inner.init)?;
         // Held across the fork: a child that ends at once must be in the table before anybody reaps it.
         let mut children = self.children();
         let Started {
             direct,
             main,
             supervisor,
-        } = match plan.start() {
+        } = match self.start(&plan, &mut children) {
             Ok(started) => started,
             Err(error) => {
                 inner.scopes.retire(scope);
@@ -157,12 +161,38 @@ impl Processes {
         })
     }
 
+    /// Starts what was planned. Processes that were killed a moment ago count until they are reaped, so where there are
+    /// too many this reaps and tries again, for a moment.
+    fn start(&self, plan: &Plan<'_>, children: &mut HashMap<Pid, Child>) -> io::Result<Started> {
+        const TRIES: usize = 50;
+        const PAUSE: Duration = Duration::from_millis(2);
+        for _ in 1..TRIES {
+            match plan.start() {
+                Err(error) if self.0.init && error.kind() == io::ErrorKind::WouldBlock => {
+                    let exits = self.collect(children);
+                    self.learned().extend(exits);
+                    std::thread::sleep(PAUSE);
+                }
+                outcome => return outcome,
+            }
+        }
+        plan.start()
+    }
+
     /// Reaps whatever has ended, without waiting, and returns those of them that [`spawn`](Self::spawn) started.
     ///
     /// To be called whenever SIGCHLD arrives. Inside a sandbox it reaps orphans too, without reporting them.
     pub fn reap(&self) -> Vec<Exit> {
-        let mut exits = Vec::new();
         let mut children = self.children();
+        let mut exits = std::mem::take(&mut *self.learned());
+        exits.extend(self.collect(&mut children));
+        drop(children);
+        self.0.scopes.remove_retired();
+        exits
+    }
+
+    fn collect(&self, children: &mut HashMap<Pid, Child>) -> Vec<Exit> {
+        let mut exits = Vec::new();
         for child in children.values_mut() {
             exits.extend(child.take_report());
         }
@@ -182,8 +212,6 @@ impl Processes {
                 }
             }
         }
-        drop(children);
-        self.0.scopes.remove_retired();
         exits
     }
 
@@ -204,6 +232,10 @@ impl Processes {
             pid: pid_number(child.main),
             status: status.into(),
         })
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Vec<Exit>> {
+        self.0.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn children(&self) -> MutexGuard<'_, HashMap<Pid, Child>> {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,9 +98,9 @@ impl CgroupScopes {
 }
 
 impl Cgroup {
-    /// The file a process joins through.
-    pub(crate) fn entrance(&self) -> io::Result<OwnedFd> {
-        self.open("cgroup.procs")
+    /// What a process is born in.
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
     }
 
     /// Kills every process inside; one that is being forked cannot slip through.

@@ -6,8 +6,10 @@
 //! refused anyway; the point is that the code behind them is not reached.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use libc::{c_int, c_long};
+use rustix::io::Errno;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, sock_filter,
@@ -115,11 +117,28 @@ const PERSONALITIES: [u64; 3] = [0, libc::ADDR_NO_RANDOMIZE as u64, u32::MAX as 
 
 /// Installs the filters in this thread, for it and all it starts.
 pub(crate) fn install() -> Result<(), Error> {
-    let install = |program: &BpfProgram| seccompiler::apply_filter(program).map_err(std::io::Error::other);
-    let deny = denied().map_err(std::io::Error::other);
-    deny.and_then(|program| install(&program))
-        .during("install the system call filter")?;
-    install(&unimplemented()).during("install the system call filter")
+    let step = "install the system call filter";
+    let program = denied().map_err(io::Error::other).during(step)?;
+    apply(&program).during(step)?;
+    apply(&without_x32()).during(step)
+}
+
+/// Adds what holds for every process but PID 1. Async-signal-safe.
+///
+/// `clone3` has its flags in memory, where a filter cannot see them, so it appears not to exist, and programs fall back
+/// to `clone`. PID 1 needs it, to have processes born in their control groups; what it could do with it beyond that ends
+/// at the other filter.
+pub(crate) fn confine() -> Result<(), Errno> {
+    apply(&without_clone3())
+}
+
+fn apply(program: &[sock_filter]) -> Result<(), Errno> {
+    use seccompiler::Error::{Prctl, Seccomp};
+    match seccompiler::apply_filter(program) {
+        Ok(()) => Ok(()),
+        Err(Prctl(error) | Seccomp(error)) => Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL)),
+        Err(_) => Err(Errno::INVAL),
+    }
 }
 
 fn denied() -> Result<BpfProgram, BackendError> {
@@ -180,24 +199,38 @@ fn conditional() -> Result<Vec<(c_long, SeccompRule)>, BackendError> {
     Ok(rules)
 }
 
-/// What appears not to exist: programs fall back to what can be judged.
-///
-/// - `clone3` has its flags in memory, where a filter cannot see them.
-/// - On x86-64, the calls of the x32 interface have their own numbers, which no list above has.
-fn unimplemented() -> BpfProgram {
-    const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const JUMP_IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    /// The lowest number of the x32 interface. No other architecture has numbers that high.
-    const X32: u32 = 0x4000_0000;
-    let instruction = |code, jt, jf, k| sock_filter { code, jt, jf, k };
-    vec![
-        instruction(LOAD_NUMBER, 0, 0, 0),
-        instruction(JUMP_IF_EQUAL, 2, 0, libc::SYS_clone3 as u32),
-        instruction(JUMP_IF_AT_LEAST, 1, 0, X32),
-        instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-        instruction(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+const JUMP_IF_EQUAL: u32 = libc::BPF_JEQ;
+const JUMP_IF_AT_LEAST: u32 = libc::BPF_JGE;
+
+fn without_clone3() -> [sock_filter; 4] {
+    unimplemented(JUMP_IF_EQUAL, libc::SYS_clone3 as u32)
+}
+
+/// On x86-64, the calls of the x32 interface have their own numbers, which no list above has. No other architecture has
+/// numbers that high.
+fn without_x32() -> [sock_filter; 4] {
+    const LOWEST: u32 = 0x4000_0000;
+    unimplemented(JUMP_IF_AT_LEAST, LOWEST)
+}
+
+/// System calls whose number compares so with the one given appear not to exist.
+fn unimplemented(jump: u32, number: u32) -> [sock_filter; 4] {
+    let instruction = |code: u32, jt, jf, k| sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        instruction(libc::BPF_JMP | jump | libc::BPF_K, 0, 1, number),
+        instruction(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+        ),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ]
 }
 

@@ -17,6 +17,7 @@ use rustix::thread::{Gid, Uid};
 
 use crate::process::{Program, Spawn};
 use crate::scope::Scope;
+use crate::seccomp;
 use crate::subreaper::{self, START_LIMIT, Supervisor};
 use crate::sys::{self, CStrings};
 
@@ -36,8 +37,10 @@ pub(crate) struct Plan<'a> {
     stdio: [OwnedFd; 3],
     controlling_terminal: bool,
     identity: Option<Identity>,
-    /// The `cgroup.procs` to join; without one the process runs under a supervisor.
-    entrance: Option<OwnedFd>,
+    /// The control group to be born in; without one the process runs under a supervisor.
+    birthplace: Option<BorrowedFd<'a>>,
+    /// Whether it is to be kept from what PID 1 may do.
+    confined: bool,
 }
 
 enum Executable<'a> {
@@ -59,14 +62,15 @@ impl<'a> Plan<'a> {
         spawn: &Spawn<'_>,
         own_executable: &'a OwnedFd,
         identity: Option<Identity>,
-        scope: &Scope,
+        scope: &'a Scope,
+        confined: bool,
     ) -> io::Result<Self> {
         let program = match spawn.program {
             Program::Path(path) => Executable::Path(c_string(path.as_os_str())?),
             Program::Own => Executable::Descriptor(own_executable.as_fd()),
         };
-        let entrance = match scope {
-            Scope::Cgroup(cgroup) => Some(cgroup.entrance()?),
+        let birthplace = match scope {
+            Scope::Cgroup(cgroup) => Some(cgroup.directory()),
             Scope::Subreaper => None,
         };
         let [stdin, stdout, stderr] = spawn.stdio;
@@ -86,7 +90,8 @@ impl<'a> Plan<'a> {
             stdio: [above_stdio(stdin)?, above_stdio(stdout)?, above_stdio(stderr)?],
             controlling_terminal: spawn.controlling_terminal,
             identity,
-            entrance,
+            birthplace,
+            confined,
         })
     }
 
@@ -97,8 +102,8 @@ impl<'a> Plan<'a> {
         let (failure, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let run = || self.run(&arguments, &environment, report.as_fd());
 
-        let started = match self.entrance {
-            Some(_) => fork_directly(run)?,
+        let started = match self.birthplace {
+            Some(group) => fork_directly(group, run)?,
             None => fork_supervised(run)?,
         };
         drop(report);
@@ -123,9 +128,6 @@ impl<'a> Plan<'a> {
         arguments: &CStrings<'_>,
         environment: &CStrings<'_>,
     ) -> Result<Infallible, (Step, Errno)> {
-        if let Some(entrance) = &self.entrance {
-            rustix::io::write(entrance, b"0").map_err(at(Step::Scope))?;
-        }
         rustix::process::setsid().map_err(at(Step::Session))?;
         let [stdin, stdout, stderr] = &self.stdio;
         rustix::stdio::dup2_stdin(stdin).map_err(at(Step::Stdio))?;
@@ -139,6 +141,9 @@ impl<'a> Plan<'a> {
             become_user(identity).map_err(at(Step::Identity))?;
         }
         rustix::thread::set_no_new_privs(true).map_err(at(Step::Identity))?;
+        if self.confined {
+            seccomp::confine().map_err(at(Step::Filter))?;
+        }
         rustix::process::chdir(self.directory.as_c_str()).map_err(at(Step::Directory))?;
         sys::reset_signals();
         let error = match &self.program {
@@ -165,9 +170,9 @@ fn become_user(identity: Identity) -> Result<(), Errno> {
 }
 
 #[allow(unsafe_code)]
-fn fork_directly(run: impl FnOnce() -> i32) -> io::Result<Started> {
+fn fork_directly(group: BorrowedFd<'_>, run: impl FnOnce() -> i32) -> io::Result<Started> {
     // SAFETY: `Plan::run` only makes system calls.
-    let pid = unsafe { sys::fork(run)? };
+    let pid = unsafe { sys::fork_into(group, run)? };
     Ok(Started {
         direct: pid,
         main: pid,
@@ -229,33 +234,33 @@ fn await_execution(failure: &OwnedFd) -> io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Step {
-    Scope,
     Session,
     Stdio,
     Terminal,
     Identity,
+    Filter,
     Directory,
     Program,
 }
 
 impl Step {
     const ALL: [Self; 7] = [
-        Self::Scope,
         Self::Session,
         Self::Stdio,
         Self::Terminal,
         Self::Identity,
+        Self::Filter,
         Self::Directory,
         Self::Program,
     ];
 
     fn description(self) -> &'static str {
         match self {
-            Self::Scope => "join the kill scope",
             Self::Session => "start a session",
             Self::Stdio => "set up standard input and output",
             Self::Terminal => "take the controlling terminal",
             Self::Identity => "become the user of the sandbox",
+            Self::Filter => "install the system call filter",
             Self::Directory => "enter the working directory",
             Self::Program => "execute the program",
         }

@@ -211,7 +211,7 @@ pub(crate) fn kill_everything_else(signal: rustix::process::Signal) -> Result<()
     }
 }
 
-/// `struct clone_args` up to the member `tls` (`CLONE_ARGS_SIZE_VER0`).
+/// `struct clone_args` up to the member `cgroup` (`CLONE_ARGS_SIZE_VER2`).
 #[repr(C)]
 #[derive(Default)]
 struct CloneArguments {
@@ -223,6 +223,53 @@ struct CloneArguments {
     stack: u64,
     stack_size: u64,
     tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// `CLONE_INTO_CGROUP`, which libc's type for flags has no room for.
+const INTO_CGROUP: u64 = 0x2_0000_0000;
+
+impl CloneArguments {
+    /// The child is born in the control group of this directory. To move it there later would have every process of
+    /// the host wait: the kernel stops all forks and exits for a move, after milliseconds of waiting for a quiet moment.
+    fn born_in(mut self, group: Option<BorrowedFd<'_>>) -> Self {
+        if let Some(group) = group {
+            self.flags |= INTO_CGROUP;
+            self.cgroup = group.as_raw_fd() as u64;
+        }
+        self
+    }
+
+    /// # Safety
+    ///
+    /// Pointers among the arguments are valid, there is no stack, and `CLONE_VM` is not among the flags: the child goes
+    /// on with its own copy of the caller's stack, as after fork(2).
+    unsafe fn call(&self) -> Result<Option<Pid>, Errno> {
+        // SAFETY: the arguments are of the size given; for the rest the caller vouches.
+        let pid = check(unsafe { libc::syscall(libc::SYS_clone3, ptr::from_ref(self), size_of::<Self>()) })?;
+        Ok(Pid::from_raw(pid as i32))
+    }
+}
+
+/// As [`fork`], with the child in a control group from its first instruction on.
+///
+/// # Safety
+///
+/// As [`fork`].
+pub(crate) unsafe fn fork_into(group: BorrowedFd<'_>, child: impl FnOnce() -> i32) -> Result<Pid, Errno> {
+    let arguments = CloneArguments {
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArguments::default()
+    }
+    .born_in(Some(group));
+    let _mask = block_signals();
+    // SAFETY: the arguments hold no pointers, and their flags nothing but the control group.
+    match unsafe { arguments.call() }? {
+        Some(pid) => Ok(pid),
+        None => exit_now(child()),
+    }
 }
 
 /// Whose child a new process is.
@@ -234,13 +281,15 @@ pub(crate) enum Parent {
     ParentOfCaller,
 }
 
-/// Runs `child` as PID 1 of new namespaces of every kind but time, and exits with what it returns.
+/// Runs `child` as PID 1 of new namespaces of every kind but time and cgroup, in a control group if one is given, and
+/// exits with what it returns.
 ///
 /// # Safety
 ///
 /// As [`fork`].
 pub(crate) unsafe fn clone_namespaces(
     parent: Parent,
+    group: Option<BorrowedFd<'_>>,
     child: impl FnOnce() -> i32,
 ) -> Result<(Pid, OwnedFd), Errno> {
     let namespaces = libc::CLONE_NEWUSER
@@ -248,30 +297,22 @@ pub(crate) unsafe fn clone_namespaces(
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWCGROUP;
+        | libc::CLONE_NEWNET;
     let mut pidfd: c_int = -1;
     let mut arguments = CloneArguments {
         flags: (namespaces | libc::CLONE_PIDFD) as u64,
         pidfd: ptr::from_mut(&mut pidfd) as u64,
         ..CloneArguments::default()
-    };
+    }
+    .born_in(group);
     match parent {
         Parent::Caller => arguments.exit_signal = libc::SIGCHLD as u64,
         // The signal is then the one the calling process itself sends when it ends.
         Parent::ParentOfCaller => arguments.flags |= libc::CLONE_PARENT as u64,
     }
     let mask = block_signals();
-    // SAFETY: the arguments are of the size given, and `pidfd` outlives the call. Without CLONE_VM and without a
-    // stack the child goes on with its own copy of this one, as after fork(2).
-    let pid = check(unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            ptr::from_ref(&arguments),
-            size_of::<CloneArguments>(),
-        )
-    })?;
-    match Pid::from_raw(pid as i32) {
+    // SAFETY: `pidfd` outlives the call; there is no stack and no CLONE_VM.
+    match unsafe { arguments.call() }? {
         // SAFETY: the kernel has stored a new file descriptor that nobody else knows.
         Some(pid) => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
         None => {
@@ -279,6 +320,12 @@ pub(crate) unsafe fn clone_namespaces(
             exit_now(child())
         }
     }
+}
+
+/// Makes the control group this process is in the root of those it can see.
+pub(crate) fn enter_cgroup_namespace() -> Result<(), Errno> {
+    // SAFETY: changes what this process sees, and nothing in its memory.
+    check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }.into()).map(drop)
 }
 
 /// `struct mount_attr`.

@@ -46,7 +46,7 @@ pub(crate) fn run(mapping: &Mapping) -> Result<(), Trial> {
             .map_or(0, |error| error.raw_os_error())
     };
     // SAFETY: the child makes a few system calls and neither allocates nor locks.
-    let (pid, _pidfd) = unsafe { sys::clone_namespaces(Parent::Caller, child) }
+    let (pid, _pidfd) = unsafe { sys::clone_namespaces(Parent::Caller, None, child) }
         .map_err(io::Error::from)
         .map_err(refused(NAMESPACES))?;
     let mapped = mapping.write(pid);

@@ -23,8 +23,10 @@ use crate::idmap::Mapping;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Config {
     pub(crate) mapping: Mapping,
-    /// Every `cgroup.procs` to join.
+    /// Where to join the control groups of version 1.
     pub(crate) entrances: Vec<PathBuf>,
+    /// The control group of version 2.
+    pub(crate) birthplace: Option<PathBuf>,
     /// The cgroup directory in which PID 1 makes the scopes of processes.
     pub(crate) delegated: Option<PathBuf>,
     /// Further host paths to show inside.
@@ -179,6 +181,7 @@ mod tests {
         let config = Config {
             mapping: Mapping::Single { uid: 1, gid: 2 },
             entrances: vec![PathBuf::from("/a")],
+            birthplace: None,
             delegated: None,
             extra: Vec::new(),
             disk_bytes: 3,

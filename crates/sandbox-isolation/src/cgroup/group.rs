@@ -28,12 +28,19 @@ impl Group {
         self.directories.push((version, directory));
     }
 
-    /// The files a process joins through.
+    /// The files of version 1 through which a process with a single thread joins. `tasks`, and not `cgroup.procs`: for
+    /// a thread that moves itself the kernel need not stop every fork and exit of the host, which takes milliseconds.
     pub(crate) fn entrances(&self) -> Vec<PathBuf> {
         self.directories
             .iter()
-            .map(|(_, directory)| directory.join("cgroup.procs"))
+            .filter(|(version, _)| *version == Version::V1)
+            .map(|(_, directory)| directory.join("tasks"))
             .collect()
+    }
+
+    /// The directory of version 2, in which a process has to be born.
+    pub(crate) fn birthplace(&self) -> Option<PathBuf> {
+        self.unified().map(Path::to_owned)
     }
 
     /// The directory in which PID 1 makes scopes.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::process::WaitOptions;
 use sandbox_isolation::{Error, Handle, Host};
 
 use crate::agent::{self, Kind};
@@ -48,7 +50,10 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("counts_what_is_used", counts_what_is_used),
     ("sweeps_by_name", sweeps_by_name),
     ("a_hundred_at_once", a_hundred_at_once),
-    ("leaks_no_descriptor", leaks_no_descriptor),
+    (
+        "leaks_no_descriptor_and_no_child",
+        leaks_no_descriptor_and_no_child,
+    ),
     ("an_idle_first_process_is_small", an_idle_first_process_is_small),
 ];
 
@@ -231,8 +236,6 @@ fn any_process_in(name: &str) -> bool {
 }
 
 fn a_failed_launch_leaves_nothing(host: &Host) {
-    let children = || std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-    let before = children();
     let name = unique_name();
     let launch = |program: &str, extra: Vec<PathBuf>| {
         Running::try_with(host, &name, Path::new(program), LIMITS, extra)
@@ -259,7 +262,6 @@ fn a_failed_launch_leaves_nothing(host: &Host) {
         (Some("/nonexistent/extra"), std::io::ErrorKind::NotFound)
     );
     assert_eq!(cgroups_named(&name), Vec::<PathBuf>::new());
-    assert_eq!(children(), before);
 }
 
 fn invalid_specifications_are_refused(host: &Host) {
@@ -355,7 +357,7 @@ fn a_hundred_at_once(host: &Host) {
     );
 }
 
-fn leaks_no_descriptor(_: &Host) {
+fn leaks_no_descriptor_and_no_child(_: &Host) {
     // In a process of its own, since the other tests open descriptors too.
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(OWN)
@@ -373,14 +375,18 @@ fn leaks_no_descriptor(_: &Host) {
         "{text} {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let counts: Vec<_> = text.lines().collect();
-    assert!(counts.len() == 2 && counts[0] == counts[1], "{text}");
+    let counts: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+    // The last failure may have used the spare helper up.
+    assert!(counts.len() == 2 && counts[1] <= counts[0], "{text}");
 }
 
 /// Prints the number of open descriptors before and after twenty sandboxes and as many failures.
 fn count_descriptors() -> ExitCode {
     let host = Host::probe().unwrap();
-    drop(Running::new(&host));
+    // From the second launch on there is a spare helper.
+    for _ in 0..2 {
+        drop(Running::new(&host));
+    }
     println!("{}", open_descriptors());
     for _ in 0..20 {
         drop(Running::new(&host));
@@ -388,6 +394,9 @@ fn count_descriptors() -> ExitCode {
         assert!(failed.is_err());
     }
     println!("{}", open_descriptors());
+    drop(host);
+    let child = rustix::process::waitpid(None, WaitOptions::NOHANG);
+    assert!(matches!(child, Err(Errno::CHILD)), "{child:?}");
     ExitCode::SUCCESS
 }
 
