@@ -810,7 +810,7 @@ impl Client {
     pub async fn download_file<'a>(
         &'a self,
         session_id: &'a ::uuid::Uuid,
-        file_path: &'a crate::bounded::BoundedString<1, 4096>,
+        file_path: &'a crate::bounded::BoundedString<1, 4000>,
     ) -> Result<ResponseValue<ByteStream>, Error<types::Error>> {
         let url = format!(
             "{}/sessions/{}/files", self.baseurl, encode_path(& session_id.to_string()),
@@ -862,7 +862,7 @@ impl Client {
         &'a self,
         session_id: &'a ::uuid::Uuid,
         overwrite: Option<bool>,
-        path: &'a crate::bounded::BoundedString<1, 4096>,
+        path: &'a crate::bounded::BoundedString<1, 4000>,
         body: B,
     ) -> Result<ResponseValue<types::FileInfo>, Error<types::Error>> {
         let url = format!(

@@ -7,7 +7,9 @@ mod exit;
 mod interrupt;
 mod output;
 
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::Parser;
 
@@ -33,8 +35,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     } else {
         "error"
     });
+    // The other half of the processors is for what runs in the sessions.
+    let workers = (available_parallelism().map_or(1, NonZero::get) / 2).max(1);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers)
         .enable_all()
         .build()?;
     let code = runtime.block_on(async {

@@ -126,11 +126,24 @@ impl ServerConfig {
     }
 
     /// The parent of the state of servers that keep it only as long as they live: one for each user of this machine,
-    /// so that each finds what a killed one has left.
+    /// so that each finds what a killed one has left. It is in memory where there is a place for such things
+    /// (`XDG_RUNTIME_DIR`, `/dev/shm`), since nothing of it has to outlive the machine, and in the directory for
+    /// temporary files elsewhere.
     #[must_use]
     pub fn ephemeral_state_dir() -> PathBuf {
-        std::env::temp_dir().join(format!("sandbox-{}", rustix::process::geteuid()))
+        ephemeral_state_dir(|name| std::env::var_os(name).map(PathBuf::from), Path::is_dir)
     }
+}
+
+fn ephemeral_state_dir(
+    variable: impl Fn(&str) -> Option<PathBuf>,
+    is_dir: impl Fn(&Path) -> bool,
+) -> PathBuf {
+    let own = variable("XDG_RUNTIME_DIR").filter(|path| path.is_absolute() && is_dir(path));
+    let shared = || Some(PathBuf::from("/dev/shm")).filter(|path| is_dir(path));
+    // In a directory that users share, the name says whose it is.
+    let name = format!("sandbox-{}", rustix::process::geteuid());
+    own.or_else(shared).unwrap_or_else(std::env::temp_dir).join(name)
 }
 
 /// A relative path would mean another place in each working directory, and is passed over as the XDG specification
@@ -161,5 +174,23 @@ mod tests {
             Some("/h/.local/state/sandbox".into())
         );
         assert_eq!(found(None, None), None);
+    }
+
+    #[test]
+    fn passing_state_is_kept_in_memory_where_that_can_be() {
+        let found = |runtime: Option<&str>, there: &[&str]| {
+            let variable = |_: &str| runtime.map(PathBuf::from);
+            let path = ephemeral_state_dir(variable, |path| {
+                there.iter().any(|there| path == Path::new(there))
+            });
+            path.parent().unwrap().to_owned()
+        };
+        assert_eq!(
+            found(Some("/run/user/1"), &["/run/user/1", "/dev/shm"]),
+            Path::new("/run/user/1")
+        );
+        assert_eq!(found(Some("/run/user/1"), &["/dev/shm"]), Path::new("/dev/shm"));
+        assert_eq!(found(Some("here"), &["here", "/dev/shm"]), Path::new("/dev/shm"));
+        assert_eq!(found(None, &[]), std::env::temp_dir());
     }
 }

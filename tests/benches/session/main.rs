@@ -8,7 +8,9 @@
 mod memory;
 mod peers;
 
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
@@ -67,7 +69,7 @@ impl Bench {
             .build()
             .expect("a runtime");
         let hosting = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads((available_parallelism().map_or(1, NonZero::get) / 2).max(1))
             .enable_all()
             .build()
             .expect("a runtime");

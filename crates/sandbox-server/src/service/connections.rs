@@ -57,6 +57,19 @@ impl Connections {
         })
     }
 
+    /// Connects to a session that was just made, without anybody waiting: whoever makes one mostly uses it at once, and
+    /// the handshake then runs while the answer is on its way. The task ends by itself, at the latest when the times for
+    /// dialling and for the handshake are over.
+    pub(super) fn connect_ahead(self: &Arc<Self>, backend: &Arc<dyn Backend>, id: SessionId) {
+        let (connections, backend) = (self.clone(), backend.clone());
+        tokio::spawn(async move {
+            if let Err(error) = connections.lease(&*backend, id).await {
+                // Ended already, perhaps. The first command will try for itself, and tell.
+                tracing::debug!(session = %id, error = &error as &dyn std::error::Error, "not connected ahead");
+            }
+        });
+    }
+
     /// Closes what nobody has used for a while.
     pub(super) fn close_idle(&self) {
         lock(&self.0).retain(|_, slot| slot.is_busy() || lock(&slot.last_used).elapsed() < IDLE);

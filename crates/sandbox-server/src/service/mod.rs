@@ -26,9 +26,7 @@ use tokio::task::JoinHandle;
 
 use self::activity::Activity;
 use self::connections::Connections;
-use crate::backend::{
-    Backend, Created, Destroyed, Listing, Owner, Page, Query, Record, SessionId, Spec, State,
-};
+use crate::backend::{Backend, Destroyed, Listing, Owner, Page, Query, Record, SessionId, Spec, State};
 
 pub(crate) use self::code::Language;
 pub(crate) use self::error::{Error, ErrorKind, Result};
@@ -65,7 +63,7 @@ pub(crate) struct Service {
     backend: Arc<dyn Backend>,
     images: Images,
     bounds: Bounds,
-    connections: Connections,
+    connections: Arc<Connections>,
     activity: Activity,
     /// Sessions being made, which the backend does not count yet.
     making: AtomicUsize,
@@ -77,7 +75,7 @@ impl Service {
             backend,
             images,
             bounds,
-            connections: Connections::default(),
+            connections: Arc::default(),
             activity: Activity::default(),
             making: AtomicUsize::new(0),
         })
@@ -107,8 +105,13 @@ impl Service {
                 .transpose()?,
         };
         let _place = self.place().await?;
-        let created = self.backend.create(SessionId::random(), &spec).await?;
-        Ok(Created::into_record(created))
+        let record = self
+            .backend
+            .create(SessionId::random(), &spec)
+            .await?
+            .into_record();
+        self.connections.connect_ahead(&self.backend, record.id);
+        Ok(record)
     }
 
     pub(crate) async fn list(&self, owner: &Owner, page: Page) -> Result<Listing> {
