@@ -8,7 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sandbox_server::{Capabilities, Lifetime, Server, ServerConfig, Tokens};
+use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
 use sandbox_sessions::{CommandResult, Language, Session, SessionsClient};
 use tokio::runtime::Runtime;
 
@@ -59,10 +59,6 @@ impl House {
 
     pub(crate) fn stop(self) {
         self.runtime.block_on(self.server.shutdown());
-    }
-
-    pub(crate) fn capabilities(&self) -> &Capabilities {
-        self.server.capabilities()
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
