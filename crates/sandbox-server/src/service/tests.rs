@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::backend::{
-    Access, BoxIo, Capabilities, Error as BackendError, ErrorKind as BackendErrorKind, Event, Patch,
+    Access, BoxIo, Capabilities, Created, Error as BackendError, ErrorKind as BackendErrorKind, Event, Patch,
     Revision, Stats,
 };
 
