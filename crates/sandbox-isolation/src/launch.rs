@@ -55,6 +55,17 @@ pub struct Limits {
     pub open_files: u32,
 }
 
+impl Limits {
+    /// The lowest of each; a sandbox with less is refused.
+    pub const LEAST: Self = Self {
+        memory_bytes: 16 << 20,
+        disk_bytes: 1 << 20,
+        pids: 8,
+        cpu_millis: 10,
+        open_files: 64,
+    };
+}
+
 /// What the file system of a sandbox is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,12 +116,13 @@ impl LaunchSpec<'_> {
             cpu_millis,
             open_files,
         } = self.limits;
+        let least = Limits::LEAST;
         let lowest = [
-            ("memory_bytes", memory_bytes, 16 << 20),
-            ("disk_bytes", disk_bytes, 1 << 20),
-            ("pids", pids.into(), 8),
-            ("cpu_millis", cpu_millis.into(), 10),
-            ("open_files", open_files.into(), 64),
+            ("memory_bytes", memory_bytes, least.memory_bytes),
+            ("disk_bytes", disk_bytes, least.disk_bytes),
+            ("pids", pids.into(), least.pids.into()),
+            ("cpu_millis", cpu_millis.into(), least.cpu_millis.into()),
+            ("open_files", open_files.into(), least.open_files.into()),
         ];
         for (what, value, lowest) in lowest {
             if value < lowest {

@@ -23,8 +23,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Channels after which a connection is replaced: the protocol library remembers each of them.
 const CHANNELS: u64 = 2000;
 
-/// One kept connection per session, for commands. It is made when it is needed, made anew when it was lost, and
-/// closed when nobody has used it for a while, so that an idle session costs little.
+/// One kept connection per session, for commands. It is made with the session or when it is needed, made anew when it
+/// was lost, and closed when nobody has used it for a while, so that an idle session costs little.
 #[derive(Debug, Default)]
 pub(super) struct Connections(Mutex<HashMap<SessionId, Arc<Slot>>>);
 

@@ -40,12 +40,13 @@ impl EmbeddedConfig {
             cpu_millis,
             open_files,
         } = self.limits;
+        let least = sandbox_isolation::Limits::LEAST;
         let lowest = [
-            ("memory", memory_bytes, 16 << 20),
-            ("disk", disk_bytes, 1 << 20),
-            ("processes", pids.into(), 8),
-            ("processor", cpu_millis.into(), 10),
-            ("open files", open_files.into(), 64),
+            ("memory", memory_bytes, least.memory_bytes),
+            ("disk", disk_bytes, least.disk_bytes),
+            ("processes", pids.into(), least.pids.into()),
+            ("processor", cpu_millis.into(), least.cpu_millis.into()),
+            ("open files", open_files.into(), least.open_files.into()),
         ];
         for (what, value, lowest) in lowest {
             if value < lowest {
