@@ -157,13 +157,13 @@ impl Sandbox {
         !has_ended(self.pidfd())
     }
 
-    /// Kills everything in it, waits until it is gone, reaps it if it is a child of this process, and removes its
-    /// cgroups. Doing it again, or at the same time, is fine.
+    /// Kills everything in it, waits until it is gone, and reaps it if it is a child of this process. Its cgroups are
+    /// left, empty, for [`destroy`](Self::destroy). Doing it again, or at the same time, is fine.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] if the kernel does not end it in time, [`Error::Step`] if a cgroup cannot be removed.
-    pub fn destroy(&self) -> Result<(), Error> {
+    /// [`Error::Timeout`] if the kernel does not end it in time.
+    pub fn kill(&self) -> Result<(), Error> {
         match rustix::process::pidfd_send_signal(self.pidfd(), Signal::KILL) {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(error) => return Err(error).during("kill the first process of the sandbox"),
@@ -178,7 +178,16 @@ impl Sandbox {
                 what: "the end of the sandbox",
             });
         }
-        self.reap()?;
+        self.reap()
+    }
+
+    /// As [`kill`](Self::kill), and removes its cgroups.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Error::Step`] if a cgroup cannot be removed.
+    pub fn destroy(&self) -> Result<(), Error> {
+        self.kill()?;
         self.handle.group.remove()
     }
 

@@ -22,7 +22,7 @@ struct Inner {
     capabilities: Capabilities,
     cgroups: Cgroups,
     identities: Identities,
-    spare: Spare,
+    spare: Arc<Spare>,
 }
 
 /// Where the ids of a sandbox come from.
@@ -69,7 +69,7 @@ impl Host {
             capabilities,
             cgroups,
             identities,
-            spare: Spare::default(),
+            spare: Arc::default(),
         })))
     }
 
@@ -112,7 +112,7 @@ impl Host {
         &self.0.cgroups
     }
 
-    pub(crate) fn spare(&self) -> &Spare {
+    pub(crate) fn spare(&self) -> &Arc<Spare> {
         &self.0.spare
     }
 

@@ -393,3 +393,28 @@ pub(crate) fn take_stdin() -> Result<OwnedFd, Errno> {
     rustix::stdio::dup2_stdin(&null)?;
     Ok(taken)
 }
+
+/// Lets this thread, and the processes it starts, run only when nothing else wants to.
+pub(crate) fn schedule_when_idle() -> Result<(), Errno> {
+    set_policy(None, libc::SCHED_IDLE)
+}
+
+/// Lets a thread run as most do. To raise it takes a privilege, or a resource limit that allows it.
+pub(crate) fn schedule_normally(thread: Pid) -> Result<(), Errno> {
+    set_policy(Some(thread), libc::SCHED_OTHER)
+}
+
+fn set_policy(thread: Option<Pid>, policy: c_int) -> Result<(), Errno> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    let thread = Pid::as_raw(thread);
+    // SAFETY: the parameters outlive the call, which only reads them.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            thread,
+            policy,
+            &raw const parameters,
+        )
+    })
+    .map(drop)
+}

@@ -151,6 +151,7 @@ pub struct Stats {
 }
 
 /// The keys of one session's agent.
+#[derive(Clone)]
 pub struct Access {
     /// Authenticates the server at the agent.
     pub control: PrivateKey,

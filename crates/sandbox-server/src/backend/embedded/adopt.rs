@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use chrono::Utc;
+use russh::keys::PublicKey;
 use sandbox_isolation::Host;
 
 use super::live::Live;
 use super::state_dir::StateDir;
-use super::{Error, ErrorKind, Inner, Result, SessionId};
+use super::{Access, Error, ErrorKind, Inner, Result, SessionId};
 
 /// Adopts every session that lives and has time left, and sweeps the others.
 pub(super) async fn adopt_sessions(inner: &Arc<Inner>) -> Result<()> {
@@ -65,11 +66,18 @@ impl Inner {
     }
 
     fn living(&self, id: SessionId) -> Result<Option<Live>, Box<dyn std::error::Error + Send + Sync>> {
-        let Some(stored) = self.state.session(id).read()? else {
+        let dir = self.state.session(id);
+        let Some(stored) = dir.read()? else {
             return Ok(None);
         };
-        let sandbox = self.host.adopt(&stored.sandbox)?;
-        Ok(sandbox.map(|sandbox| Live::adopted(sandbox, stored)))
+        let Some(sandbox) = self.host.adopt(&stored.sandbox)? else {
+            return Ok(None);
+        };
+        let access = Access {
+            control: dir.read_control_key()?,
+            host: PublicKey::from_openssh(&stored.record.ssh_host_key)?,
+        };
+        Ok(Some(Live::adopted(sandbox, access, stored)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
+use super::id_locks::IdGuard;
 use super::live::Live;
 use super::{
     Destroyed, Error, ErrorKind, Event, Inner, Patch, Record, Removal, Result, Revision, SessionId, State,
@@ -89,31 +90,32 @@ impl Inner {
         id: SessionId,
         if_match: Option<Revision>,
     ) -> Result<Destroyed> {
-        let _guard = self.locks.lock(id).await;
+        let guard = self.locks.lock(id).await;
         let Ok(live) = self.find(id) else {
             return Ok(Destroyed::AlreadyGone);
         };
         check_revision(&live.record(), if_match)?;
-        self.remove(&live, Removal::Destroyed).await?;
+        self.remove(&live, Removal::Destroyed, guard).await?;
         Ok(Destroyed::Gone)
     }
 
-    /// Ends a session and clears it away; `otherwise` is the reason if its time was not up. The caller holds the
-    /// session's lock.
-    pub(super) async fn remove(self: &Arc<Self>, live: &Arc<Live>, otherwise: Removal) -> Result<()> {
+    /// Ends a session; `otherwise` is the reason if its time was not up. The caller gives up the session's lock.
+    ///
+    /// When this returns, nothing of the sandbox runs and the session is gone. What is left of it on this machine is
+    /// cleared away without anybody waiting but a `create` of the same name.
+    pub(super) async fn remove(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        otherwise: Removal,
+        guard: IdGuard,
+    ) -> Result<()> {
         let record = live.record();
         let id = record.id;
-        let (inner, session) = (self.clone(), live.clone());
+        let session = live.clone();
         blocking(move || {
-            let failed = |message| move |error| Error::new(ErrorKind::Internal, message).with_source(error);
-            session.end().map_err(|error| {
-                Error::new(ErrorKind::Internal, "cannot end the sandbox").with_source(error)
-            })?;
-            inner
-                .state
-                .session(id)
-                .remove()
-                .map_err(failed("cannot remove the session's directory"))
+            session
+                .kill()
+                .map_err(|error| Error::new(ErrorKind::Internal, "cannot end the sandbox").with_source(error))
         })
         .await?;
         self.sessions().remove(&id);
@@ -123,7 +125,23 @@ impl Inner {
             otherwise
         };
         self.announce(Event::Removed { id, reason });
+        let (inner, session) = (self.clone(), live.clone());
+        self.runtime.spawn_blocking(move || {
+            inner.clear_away(id, &session);
+            drop(guard);
+        });
         Ok(())
+    }
+
+    /// Removes the control groups and the directory of a session whose sandbox has ended. What cannot be removed is
+    /// swept by the next server, which finds the sandbox dead. Blocking.
+    fn clear_away(&self, id: SessionId, ended: &Live) {
+        if let Err(error) = ended.end() {
+            tracing::warn!(session = %id, error = &error as &dyn std::error::Error, "a control group is left behind");
+        }
+        if let Err(error) = self.state.session(id).remove() {
+            tracing::warn!(session = %id, %error, "the directory of an ended session is left behind");
+        }
     }
 }
 

@@ -12,12 +12,13 @@ use sandbox_isolation::{LaunchSpec, Launched, RootFs};
 use super::live::Live;
 use super::session_dir::{SessionDir, Stored};
 use super::{
-    Created, Error, ErrorKind, Event, Inner, Lifetime, Record, Result, Revision, SessionId, Spec, State,
+    Access, Created, Error, ErrorKind, Event, Inner, Lifetime, Record, Result, Revision, SessionId, Spec,
+    State,
 };
 
 impl Inner {
     pub(super) async fn create(self: Arc<Self>, id: SessionId, spec: Spec) -> Result<Created> {
-        let _guard = self.locks.lock(id).await;
+        let guard = self.locks.lock(id).await;
         if let Ok(live) = self.find(id) {
             live.claim();
             return Ok(Created::Existing(live.record()));
@@ -31,7 +32,7 @@ impl Inner {
         let live = Arc::new(super::blocking(move || inner.make(id, &spec)).await?);
         let record = live.record();
         if let Err(error) = live.clone().install(&self) {
-            self.remove(&live, super::Removal::Died).await?;
+            self.remove(&live, super::Removal::Died, guard).await?;
             return Err(error);
         }
         self.announce(Event::Upsert(record.clone()));
@@ -74,7 +75,16 @@ impl Inner {
                 Lifetime::Ephemeral => Ok(Some(lifeline)),
             });
         match kept {
-            Ok(lifeline) => Ok(Live::made(sandbox, lifeline, deadline, record)),
+            Ok(lifeline) => {
+                let host = host.public_key().clone();
+                Ok(Live::made(
+                    sandbox,
+                    Access { control, host },
+                    lifeline,
+                    deadline,
+                    record,
+                ))
+            }
             Err(error) => {
                 if let Err(error) = sandbox.destroy() {
                     tracing::warn!(session = %id, error = &error as &dyn std::error::Error, "cannot end a sandbox");
@@ -213,13 +223,13 @@ impl Drop for Unclaimed {
 
 impl Inner {
     async fn undo(self: Arc<Self>, id: SessionId) {
-        let _guard = self.locks.lock(id).await;
+        let guard = self.locks.lock(id).await;
         let Ok(live) = self.find(id) else { return };
         // Another create of the same name may have been answered with this session meanwhile.
         if live.is_claimed() {
             return;
         }
-        if let Err(error) = self.remove(&live, super::Removal::Destroyed).await {
+        if let Err(error) = self.remove(&live, super::Removal::Destroyed, guard).await {
             tracing::error!(session = %id, error = &error as &dyn std::error::Error, "cannot undo a creation");
         }
     }

@@ -11,11 +11,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
 
 use super::session_dir::Stored;
-use super::{Error, ErrorKind, Inner, Record, Removal, Result, State, Stats};
+use super::{Access, Error, ErrorKind, Inner, Record, Removal, Result, State, Stats};
 
 /// What the server holds of a running sandbox.
 pub(super) struct Live {
     sandbox: Sandbox,
+    access: Access,
     /// Held in [`Lifetime::Ephemeral`](super::Lifetime::Ephemeral): the sandbox ends when it is dropped, and with it
     /// when this process ends in whatever way.
     lifeline: Option<Lifeline>,
@@ -33,12 +34,14 @@ impl Live {
     /// A session that was just made.
     pub(super) fn made(
         sandbox: Sandbox,
+        access: Access,
         lifeline: Option<Lifeline>,
         deadline: DateTime<Utc>,
         record: Record,
     ) -> Self {
         Self {
             sandbox,
+            access,
             lifeline,
             ended: AtomicBool::new(false),
             deadline,
@@ -49,8 +52,8 @@ impl Live {
     }
 
     /// A session that an earlier server made.
-    pub(super) fn adopted(sandbox: Sandbox, stored: Stored) -> Self {
-        let live = Self::made(sandbox, None, stored.deadline, stored.record);
+    pub(super) fn adopted(sandbox: Sandbox, access: Access, stored: Stored) -> Self {
+        let live = Self::made(sandbox, access, None, stored.deadline, stored.record);
         live.claim();
         live
     }
@@ -61,6 +64,10 @@ impl Live {
 
     pub(super) fn set_record(&self, record: Record) {
         *lock(&self.record) = record;
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
     }
 
     pub(super) fn deadline(&self) -> DateTime<Utc> {
@@ -102,6 +109,11 @@ impl Live {
     }
 
     /// Kills everything in the sandbox and waits until it is gone. Blocking, idempotent.
+    pub(super) fn kill(&self) -> Result<(), sandbox_isolation::Error> {
+        self.sandbox.kill()
+    }
+
+    /// As [`kill`](Self::kill), and removes the sandbox's control groups.
     pub(super) fn end(&self) -> Result<(), sandbox_isolation::Error> {
         self.sandbox.destroy()?;
         self.ended.store(true, Ordering::Release);
@@ -166,12 +178,12 @@ async fn wait_for(death: AsyncFd<OwnedFd>) {
 
 async fn bury(inner: Arc<Inner>, dead: Arc<Live>) {
     let id = dead.record().id;
-    let _guard = inner.locks.lock(id).await;
+    let guard = inner.locks.lock(id).await;
     // Destroyed meanwhile, and perhaps made anew?
     if !inner.find(id).is_ok_and(|found| Arc::ptr_eq(&found, &dead)) {
         return;
     }
-    match inner.remove(&dead, Removal::Died).await {
+    match inner.remove(&dead, Removal::Died, guard).await {
         Ok(()) => tracing::info!(session = %id, "a sandbox ended by itself"),
         Err(error) => {
             tracing::error!(session = %id, error = &error as &dyn std::error::Error, "cannot clear away a dead sandbox");

@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use russh::keys::PublicKey;
 use sandbox_isolation::Host;
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, broadcast, watch};
@@ -227,25 +226,7 @@ impl Backend for Embedded {
     }
 
     async fn access(&self, id: SessionId) -> Result<Access> {
-        let record = self.inner.find(id)?.record();
-        let inner = self.inner.clone();
-        blocking(move || {
-            let failed = || {
-                Error::new(
-                    ErrorKind::Unavailable,
-                    format!("cannot read the keys of session {id}"),
-                )
-            };
-            let control = inner
-                .state
-                .session(id)
-                .read_control_key()
-                .map_err(|error| failed().with_source(error))?;
-            let host =
-                PublicKey::from_openssh(&record.ssh_host_key).map_err(|error| failed().with_source(error))?;
-            Ok(Access { control, host })
-        })
-        .await
+        Ok(self.inner.find(id)?.access().clone())
     }
 
     async fn pause(&self, id: SessionId) -> Result<Record> {
