@@ -13,8 +13,9 @@ use serde_json::json;
 
 use crate::{Error, visit};
 
-/// The one pattern that bounded strings have. A NUL byte can be part of no path, argument or variable on Unix.
-const WITHOUT_NUL: &str = r"^[^\x00]*$";
+/// The patterns that bounded strings have, and the type for each. A NUL byte can be part of no path, argument or
+/// variable on Unix; visible ASCII can be a header's value.
+const PATTERNS: [(&str, &str); 2] = [(r"^[^\x00]*$", "BoundedString"), ("^[!-~]+$", "VisibleAscii")];
 
 /// Tells the generator which type to use for each bounded schema.
 pub(crate) fn register(document: &OpenAPI, settings: &mut GenerationSettings) -> Result<(), Error> {
@@ -87,23 +88,34 @@ fn bounded_string(at: &str, string: &StringType) -> Result<Option<(String, Schem
             (None, None) => Ok(None),
             _ => Err(Error::unsupported(
                 at,
-                format!("a bounded string without the pattern {WITHOUT_NUL}"),
+                format!(
+                    "a bounded string without a pattern; known are {}",
+                    known_patterns()
+                ),
             )),
         };
     };
-    let (WITHOUT_NUL, Some(max)) = (pattern.as_str(), string.max_length) else {
-        let what = format!("the pattern {pattern}; only {WITHOUT_NUL} with a maxLength is known");
+    let known = PATTERNS.iter().find(|(known, _)| known == pattern);
+    let (Some((_, name)), Some(max)) = (known, string.max_length) else {
+        let what = format!(
+            "the pattern {pattern}; known, with a maxLength, are {}",
+            known_patterns()
+        );
         return Err(Error::unsupported(at, what));
     };
-    let mut bounds = json!({ "type": "string", "pattern": WITHOUT_NUL, "maxLength": max });
+    let mut bounds = json!({ "type": "string", "pattern": pattern, "maxLength": max });
     if let (Some(min), Some(bounds)) = (string.min_length, bounds.as_object_mut()) {
         bounds.insert("minLength".to_owned(), min.into());
     }
     let min = string.min_length.unwrap_or(0);
     Ok(Some((
-        format!("BoundedString<{min}, {max}>"),
+        format!("{name}<{min}, {max}>"),
         schema_object(at, bounds)?,
     )))
+}
+
+fn known_patterns() -> String {
+    PATTERNS.map(|(pattern, _)| pattern).join(" and ")
 }
 
 /// The remaining kinds have no bounded types. The generator ignores their bounds.

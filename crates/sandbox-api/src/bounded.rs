@@ -6,6 +6,8 @@
 
 mod integer;
 mod string;
+mod visible_ascii;
 
 pub use integer::{BoundedU32, IntegerError};
 pub use string::{BoundedString, StringError};
+pub use visible_ascii::{VisibleAscii, VisibleAsciiError};

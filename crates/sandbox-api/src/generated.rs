@@ -442,21 +442,31 @@ impl Client {
     /// Starts a new sandbox and answers once it is ready for use. All properties are optional, and so is the body:
     /// a request without one creates a session with every default.
     ///
+    /// A request that carries an `Idempotency-Key` can be repeated without creating a second session.
+    ///
     /// Sends a `POST` request to `/sessions`
     ///
     /// Arguments:
+    /// - `idempotency_key`: Names the creation, so that a client that got no answer can ask again: for 24 hours, the caller's requests with
+    /// the same key and the same body get the session that the first of them created, as it is now. Another body
+    /// is a 409, and so is a session that has ended meanwhile. A key should be random, a UUID for example.
+    ///
     /// - `body`: What the session should be like.
     pub async fn create_session<'a>(
         &'a self,
+        idempotency_key: Option<&'a crate::bounded::VisibleAscii<1, 255>>,
         body: &'a types::CreateSessionRequest,
     ) -> Result<ResponseValue<types::Session>, Error<types::Error>> {
         let url = format!("{}/sessions", self.baseurl,);
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
         header_map
             .append(
                 ::reqwest::header::HeaderName::from_static("api-version"),
                 ::reqwest::header::HeaderValue::from_static(Self::api_version()),
             );
+        if let Some(value) = idempotency_key {
+            header_map.append("Idempotency-Key", value.to_string().try_into()?);
+        }
         #[allow(unused_mut)]
         let mut request = self
             .client

@@ -108,7 +108,9 @@ impl IntoFuture for CreateSession {
             }
             let operation = Operation::new("create session");
             let state = client
-                .send(operation, client.timeout(), || client.api().create_session(&body))
+                .send(operation, client.timeout(), || {
+                    client.api().create_session(None, &body)
+                })
                 .await?;
             Ok(Session::new(client, state))
         })
