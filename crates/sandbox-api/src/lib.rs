@@ -24,7 +24,7 @@
 //! let http = reqwest::Client::new();
 //! let client = Client::new_with_client("http://localhost:8080/v1", http, Hooks::bearer(token));
 //! let request = CreateSessionRequest { ttl: 600.try_into()?, ..CreateSessionRequest::default() };
-//! let session = client.create_session(&request).await?.into_inner();
+//! let session = client.create_session(None, &request).await?.into_inner();
 //! client.delete_session(&session.session_id).await?;
 //! # Ok(())
 //! # }
