@@ -13,23 +13,47 @@ use crate::{Error, ErrorKind, SessionId, SessionsClient};
 /// What a generated endpoint returns.
 pub(crate) type Answer<T> = Result<ResponseValue<T>, sandbox_api::Error<wire::Error>>;
 
-/// What is being done, for spans and errors.
+/// When a request may be sent again after a failure.
+#[allow(dead_code, reason = "read by the retry loop, which follows")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Done twice is as good as done once: it reads, it deletes, or a key makes it so.
+    Always,
+    /// Done twice may be once too often, so only a request that was surely not carried out is sent again.
+    OnlyIfUnprocessed,
+    /// It cannot be made a second time, because its body is a stream that is used up.
+    Never,
+}
+
+/// What is being done, for spans, errors and retries.
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {
     name: &'static str,
     session: Option<SessionId>,
+    #[allow(dead_code, reason = "read by the retry loop, which follows")]
+    repeat: Repeat,
 }
 
 impl Operation {
+    /// An operation that is repeated only if it was surely not carried out.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, session: None }
-    }
-
-    pub(crate) fn on(name: &'static str, session: SessionId) -> Self {
         Self {
             name,
-            session: Some(session),
+            session: None,
+            repeat: Repeat::OnlyIfUnprocessed,
         }
+    }
+
+    /// As [`new`](Self::new), for an operation on a session.
+    pub(crate) fn on(name: &'static str, session: SessionId) -> Self {
+        Self {
+            session: Some(session),
+            ..Self::new(name)
+        }
+    }
+
+    pub(crate) fn repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
     }
 
     fn span(&self) -> Span {

@@ -1,7 +1,7 @@
 use std::future::IntoFuture;
 
 use super::RequestFuture;
-use crate::send::Operation;
+use crate::send::{Operation, Repeat};
 use crate::{Error, HealthStatus, SessionsClient};
 
 /// A request for the API's health, made by [`SessionsClient::check_health`]; awaiting it sends it, without
@@ -32,7 +32,7 @@ impl IntoFuture for CheckHealth {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { client } = self;
-            let operation = Operation::new("check health");
+            let operation = Operation::new("check health").repeat(Repeat::Never);
             let health = client
                 .send(operation, client.timeout(), || client.api().health_check())
                 .await?;

@@ -6,7 +6,7 @@ use sandbox_api::{ResponseValue, types as wire};
 use serde::de::IgnoredAny;
 
 use super::RequestFuture;
-use crate::send::{Answer, Operation};
+use crate::send::{Answer, Operation, Repeat};
 use crate::{Error, SessionId, SessionsClient};
 
 /// A request to end a session, made by [`SessionsClient::delete_session`] or
@@ -37,7 +37,7 @@ impl IntoFuture for DeleteSession {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { client, id } = self;
-            let operation = Operation::on("delete session", id);
+            let operation = Operation::on("delete session", id).repeat(Repeat::Always);
             let call = async || accept_any_success(client.api().delete_session(id.as_uuid()).await);
             client.send(operation, client.timeout(), call).await
         })

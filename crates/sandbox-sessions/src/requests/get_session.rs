@@ -1,7 +1,7 @@
 use std::future::IntoFuture;
 
 use super::RequestFuture;
-use crate::send::Operation;
+use crate::send::{Operation, Repeat};
 use crate::{Error, Session, SessionId, SessionsClient};
 
 /// A request for a session's present state, made by [`SessionsClient::get_session`]; awaiting it sends it.
@@ -40,7 +40,7 @@ impl IntoFuture for GetSession {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { client, id } = self;
-            let operation = Operation::on("get session", id);
+            let operation = Operation::on("get session", id).repeat(Repeat::Always);
             let call = || client.api().get_session(id.as_uuid());
             let state = client.send(operation, client.timeout(), call).await?;
             Ok(Session::new(client, state))

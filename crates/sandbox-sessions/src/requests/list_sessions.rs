@@ -2,7 +2,7 @@ use std::future::IntoFuture;
 
 use super::RequestFuture;
 use crate::arguments::integer;
-use crate::send::Operation;
+use crate::send::{Operation, Repeat};
 use crate::{Error, Session, SessionPage, SessionsClient};
 
 /// A request for one page of the caller's live sessions, made by [`SessionsClient::list_sessions`]; awaiting
@@ -65,7 +65,7 @@ impl IntoFuture for ListSessions {
                 offset,
             } = self;
             let limit = limit.map(|limit| integer("limit", limit)).transpose()?;
-            let operation = Operation::new("list sessions");
+            let operation = Operation::new("list sessions").repeat(Repeat::Always);
             let call = || client.api().list_sessions(limit.as_ref(), offset);
             let page = client.send(operation, client.timeout(), call).await?;
             let sessions = page
