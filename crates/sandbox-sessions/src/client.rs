@@ -7,10 +7,10 @@ use secrecy::SecretString;
 
 use crate::api_url::ApiUrl;
 use crate::requests::{
-    CheckHealth, CreateSession, DeleteSession, GetSession, ListSessions, PauseSession, ResumeSession,
-    RunCode, RunCommand,
+    CheckHealth, CreateSession, DeleteSession, DownloadFile, GetSession, ListSessions, PauseSession,
+    ResumeSession, RunCode, RunCommand, UploadFile,
 };
-use crate::{Error, SessionId, SessionsClientBuilder};
+use crate::{Error, FileContent, SessionId, SessionsClientBuilder};
 
 /// A client of the Sandbox API.
 ///
@@ -122,6 +122,21 @@ impl SessionsClient {
     /// Runs a shell command in a session and waits for its end.
     pub fn run_command(&self, id: &SessionId, command: impl Into<String>) -> RunCommand {
         RunCommand::new(self.clone(), *id, command.into())
+    }
+
+    /// Writes a file in a session. A relative path starts at `/workspace`.
+    pub fn upload_file(
+        &self,
+        id: &SessionId,
+        path: impl Into<String>,
+        content: impl Into<FileContent>,
+    ) -> UploadFile {
+        UploadFile::new(self.clone(), *id, path.into(), content.into())
+    }
+
+    /// Reads a file of a session. A relative path starts at `/workspace`.
+    pub fn download_file(&self, id: &SessionId, path: impl Into<String>) -> DownloadFile {
+        DownloadFile::new(self.clone(), *id, path.into())
     }
 
     /// Suspends everything that runs in a session and keeps its memory and files. Its time to live runs on.

@@ -50,8 +50,8 @@
 //! | `SessionStatus.RUNNING`, `.value` | [`SessionStatus::Running`], `Display` |
 //! | `SandboxAPIError` and its kinds, `ValueError` | [`Error`] and its [`ErrorKind`]s |
 //!
-//! Beyond the Python SDK there are [`run_command`] with an environment, [`pause_session`] and
-//! [`resume_session`], and [`check_health`].
+//! Beyond the Python SDK there are [`run_command`] with an environment, [`upload_file`] and
+//! [`download_file`], which stream, [`pause_session`] and [`resume_session`], and [`check_health`].
 //!
 //! [`timeout`]: SessionsClientBuilder::timeout
 //! [`root_certificates_pem`]: SessionsClientBuilder::root_certificates_pem
@@ -62,6 +62,8 @@
 //! [`delete_session`]: SessionsClient::delete_session
 //! [`run_code`]: SessionsClient::run_code
 //! [`run_command`]: SessionsClient::run_command
+//! [`upload_file`]: SessionsClient::upload_file
+//! [`download_file`]: SessionsClient::download_file
 //! [`pause_session`]: SessionsClient::pause_session
 //! [`resume_session`]: SessionsClient::resume_session
 //! [`check_health`]: SessionsClient::check_health
@@ -73,6 +75,7 @@ mod client;
 mod command_result;
 mod environment;
 mod error;
+mod files;
 mod language;
 mod requests;
 mod send;
@@ -86,10 +89,11 @@ pub use client::SessionsClient;
 pub use command_result::CommandResult;
 pub use environment::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
 pub use error::{Error, ErrorKind, RateLimit};
+pub use files::{Download, FileContent, FileInfo};
 pub use language::Language;
 pub use requests::{
-    CheckHealth, CreateSession, DeleteSession, GetSession, ListSessions, PauseSession, RequestFuture,
-    ResumeSession, RunCode, RunCommand,
+    CheckHealth, CreateSession, DeleteSession, DownloadFile, GetSession, ListSessions, PauseSession,
+    RequestFuture, ResumeSession, RunCode, RunCommand, UploadFile,
 };
 pub use sandbox_api::open::{CommandStatus, HealthStatus, SessionStatus};
 pub use secrecy::SecretString;

@@ -56,6 +56,10 @@ impl Operation {
         Self { repeat, ..self }
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn span(&self) -> Span {
         debug_span!(
             "request",

@@ -6,8 +6,8 @@ use sandbox_api::types as wire;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::requests::{DeleteSession, RunCode, RunCommand};
-use crate::{Error, SessionId, SessionStatus, SessionsClient};
+use crate::requests::{DeleteSession, DownloadFile, RunCode, RunCommand, UploadFile};
+use crate::{Error, FileContent, SessionId, SessionStatus, SessionsClient};
 
 /// A handle to a session: its identifier, a client, and the session's state when the API last told it.
 ///
@@ -87,6 +87,16 @@ impl Session {
     /// Runs a shell command in the session and waits for its end. The handle's own state is not updated.
     pub fn run_command(&self, command: impl Into<String>) -> RunCommand {
         self.client.run_command(&self.id(), command)
+    }
+
+    /// Writes a file in the session. A relative path starts at `/workspace`.
+    pub fn upload_file(&self, path: impl Into<String>, content: impl Into<FileContent>) -> UploadFile {
+        self.client.upload_file(&self.id(), path, content)
+    }
+
+    /// Reads a file of the session. A relative path starts at `/workspace`.
+    pub fn download_file(&self, path: impl Into<String>) -> DownloadFile {
+        self.client.download_file(&self.id(), path)
     }
 
     /// Suspends everything that runs in the session and keeps the new state in this handle.

@@ -43,6 +43,11 @@ pub(crate) fn from_api_error(error: sandbox_api::Error<wire::Error>) -> Error {
     }
 }
 
+/// What it means that a file stopped in the middle.
+pub(crate) fn broken_download(cause: reqwest::Error) -> Error {
+    unreachable_api(cause, Some(DECODED))
+}
+
 /// No complete answer arrived.
 fn unreachable_api(cause: reqwest::Error, status: Option<StatusCode>) -> Error {
     let (kind, message) = if has_cause::<LengthLimitError>(&cause) {

@@ -23,7 +23,8 @@ pub enum ErrorKind {
     /// The API refused or failed the operation in any other way (any other HTTP status that is not a
     /// success).
     Operation,
-    /// A value was refused before anything was sent; the message names the value and its bounds.
+    /// A value was refused before anything was sent, and the message names the value and its bounds; or what
+    /// the caller gave to read a file from, or to write one to, failed.
     InvalidArgument,
     /// The API said the operation succeeded, but the answer is not what the API's contract promises. The
     /// operation may have taken effect.

@@ -10,7 +10,7 @@ use std::fmt;
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
-pub(crate) use from_api::from_api_error;
+pub(crate) use from_api::{broken_download, from_api_error};
 pub use kind::ErrorKind;
 pub use rate_limit::RateLimit;
 

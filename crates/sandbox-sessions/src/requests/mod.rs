@@ -4,12 +4,14 @@
 mod check_health;
 mod create_session;
 mod delete_session;
+mod download_file;
 mod get_session;
 mod list_sessions;
 mod pause_session;
 mod resume_session;
 mod run_code;
 mod run_command;
+mod upload_file;
 
 use std::pin::Pin;
 
@@ -18,12 +20,14 @@ use crate::Error;
 pub use check_health::CheckHealth;
 pub use create_session::CreateSession;
 pub use delete_session::DeleteSession;
+pub use download_file::DownloadFile;
 pub use get_session::GetSession;
 pub use list_sessions::ListSessions;
 pub use pause_session::PauseSession;
 pub use resume_session::ResumeSession;
 pub use run_code::RunCode;
 pub use run_command::RunCommand;
+pub use upload_file::UploadFile;
 
 /// The future of a request that is being sent. Dropping it abandons the request; the API may still carry it
 /// out.

@@ -4,6 +4,7 @@
 mod environment;
 mod errors;
 mod faults;
+mod files;
 mod requests;
 mod secrets;
 mod settings;
