@@ -1,12 +1,19 @@
-//! `cargo xtask codegen`: the committed code of `sandbox-api`.
+//! `cargo xtask codegen`: the committed code of `sandbox-api` and `sandbox-api-mock`.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
+use sandbox_api_codegen::{generate, generate_mock};
 
 use crate::workspace;
 
-const GENERATED: &str = "crates/sandbox-api/src/generated.rs";
+/// The committed files, and what writes each of them.
+const GENERATED: [(&str, Generate); 2] = [
+    ("crates/sandbox-api/src/generated.rs", generate),
+    ("crates/sandbox-api-mock/src/generated.rs", generate_mock),
+];
+
+type Generate = fn(&str) -> Result<String, sandbox_api_codegen::Error>;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -17,33 +24,38 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = workspace::root();
-    let code = sandbox_api_codegen::generate_from_file(&root.join(workspace::DOCUMENT))
-        .with_context(|| format!("{} gives no client", workspace::DOCUMENT))?;
-    let path = root.join(GENERATED);
-    if arguments.check {
-        check(&path, &code)
-    } else {
-        write(&path, &code)
+    let document = fs::read_to_string(root.join(workspace::DOCUMENT))
+        .with_context(|| format!("cannot read {}", workspace::DOCUMENT))?;
+    for (name, generate) in GENERATED {
+        let code =
+            generate(&document).with_context(|| format!("{} does not give {name}", workspace::DOCUMENT))?;
+        if arguments.check {
+            check(&root, name, &code)?;
+        } else {
+            write(&root, name, &code)?;
+        }
     }
+    Ok(())
 }
 
-fn check(path: &Path, code: &str) -> anyhow::Result<()> {
-    let committed = fs::read_to_string(path).with_context(|| format!("cannot read {GENERATED}"))?;
+fn check(root: &Path, name: &str, code: &str) -> anyhow::Result<()> {
+    let committed = fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))?;
     let Some(difference) = first_difference(&committed, code) else {
-        println!("{GENERATED} is up to date");
+        println!("{name} is up to date");
         return Ok(());
     };
-    bail!("{GENERATED} is stale; run `cargo xtask codegen` and commit the result\n{difference}");
+    bail!("{name} is stale; run `cargo xtask codegen` and commit the result\n{difference}");
 }
 
-fn write(path: &Path, code: &str) -> anyhow::Result<()> {
+fn write(root: &Path, name: &str, code: &str) -> anyhow::Result<()> {
+    let path = root.join(name);
     // A file that is rewritten is a crate that is rebuilt.
-    if fs::read_to_string(path).is_ok_and(|committed| committed == code) {
-        println!("{GENERATED} is up to date");
+    if fs::read_to_string(&path).is_ok_and(|committed| committed == code) {
+        println!("{name} is up to date");
         return Ok(());
     }
-    fs::write(path, code).with_context(|| format!("cannot write {GENERATED}"))?;
-    println!("{GENERATED} is written");
+    fs::write(&path, code).with_context(|| format!("cannot write {name}"))?;
+    println!("{name} is written");
     Ok(())
 }
 
@@ -99,10 +111,10 @@ mod tests {
     #[test]
     fn check_accepts_the_committed_code_and_refuses_another() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("generated.rs");
-        write(&path, "one\n").unwrap();
-        check(&path, "one\n").unwrap();
-        let error = check(&path, "two\n").unwrap_err().to_string();
+        let root = folder.path();
+        write(root, "generated.rs", "one\n").unwrap();
+        check(root, "generated.rs", "one\n").unwrap();
+        let error = check(root, "generated.rs", "two\n").unwrap_err().to_string();
         assert!(
             error.contains("cargo xtask codegen") && error.contains("- one\n+ two"),
             "{error}"

@@ -17,8 +17,12 @@ use crate::{Error, visit};
 /// variable on Unix; visible ASCII can be a header's value.
 const PATTERNS: [(&str, &str); 2] = [(r"^[^\x00]*$", "BoundedString"), ("^[!-~]+$", "VisibleAscii")];
 
-/// Tells the generator which type to use for each bounded schema.
-pub(crate) fn register(document: &OpenAPI, settings: &mut GenerationSettings) -> Result<(), Error> {
+/// Tells the generator which type to use for each bounded schema. `api` is the path of the crate that has them.
+pub(crate) fn register(
+    document: &OpenAPI,
+    api: &str,
+    settings: &mut GenerationSettings,
+) -> Result<(), Error> {
     // By name, because the same bounds may stand in many places.
     let mut types = BTreeMap::new();
     for (at, schema) in visit::all(document) {
@@ -34,7 +38,7 @@ pub(crate) fn register(document: &OpenAPI, settings: &mut GenerationSettings) ->
     }
     for (name, schema) in types {
         let impls = [TypeImpl::Display, TypeImpl::FromStr];
-        settings.with_conversion(schema, format!("crate::bounded::{name}"), impls.into_iter());
+        settings.with_conversion(schema, format!("{api}::bounded::{name}"), impls.into_iter());
     }
     Ok(())
 }

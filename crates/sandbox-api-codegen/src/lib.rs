@@ -1,9 +1,9 @@
-//! Generates the Rust client of `sandbox-api` from the OpenAPI document.
+//! Generates the Rust client of `sandbox-api` and the mocks of `sandbox-api-mock` from the OpenAPI document.
 //!
-//! The document is the source; the code in `sandbox-api/src/generated.rs` is committed for its readers and follows
+//! The document is the source; the code in `src/generated.rs` of both crates is committed for its readers and follows
 //! from it alone: the same document and the same locked dependencies always give the same bytes. `cargo xtask codegen`
 //! writes them, `cargo xtask codegen --check` compares them, and with its feature `build-time-codegen` the crate
-//! `sandbox-api` makes them anew each time it is built. All three call [`generate`].
+//! `sandbox-api` makes its own anew each time it is built. All three call [`generate`] and [`generate_mock`].
 //!
 //! [progenitor](https://github.com/oxidecomputer/progenitor) does the work; around it, in this order:
 //!
@@ -12,12 +12,16 @@
 //! 3. enumerations in answers become the open ones of `sandbox_api::open`;
 //! 4. the syntax tree is tidied and printed.
 //!
+//! The mocks take the same way, but keep every status that the document lists; what progenitor leaves out of them
+//! (headers, bytes, documentation, base paths) is put in before they are printed.
+//!
 //! Bounds and shapes that the generated code would silently ignore are errors, so that a change to the document either
 //! arrives in the code or is noticed.
 
 mod bounds;
 mod error;
 mod lower;
+mod mock;
 mod open_enums;
 mod tidy;
 mod visit;
@@ -44,6 +48,32 @@ const HEADER: &str = "\
 /// says something that cannot be expressed in the client.
 pub fn generate(document: &str) -> Result<String, Error> {
     let document = lowered(document)?;
+    let settings = settings(&document, "crate")?;
+    let mut file = syn::parse2(Generator::new(&settings).generate_tokens(&document)?)?;
+    tidy::tidy(&mut file);
+    Ok(printed(&file))
+}
+
+/// Generates typed mocks of the API's operations for `httpmock`, from the same text.
+///
+/// The code refers to the crates `httpmock`, `regex`, `sandbox-api` and `uuid`.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_mock(document: &str) -> Result<String, Error> {
+    // Whatever the client cannot be generated from gives no mocks either.
+    lowered(document)?;
+    let mut document: OpenAPI = serde_yaml_ng::from_str(document)?;
+    lower::request_bodies(&mut document)?;
+    let settings = settings(&document, "sandbox_api")?;
+    let mut file = syn::parse2(Generator::new(&settings).httpmock(&document, "sandbox_api")?)?;
+    mock::complete(&document, &mut file)?;
+    tidy::tidy(&mut file);
+    Ok(printed(&file))
+}
+
+/// How types are chosen. `api` is the path by which the generated code knows the crate `sandbox-api`.
+fn settings(document: &OpenAPI, api: &str) -> Result<GenerationSettings, Error> {
     let mut settings = GenerationSettings::default();
     settings
         .with_interface(InterfaceStyle::Positional)
@@ -52,18 +82,20 @@ pub fn generate(document: &str) -> Result<String, Error> {
         // Sorted, so that what is sent and printed does not vary from run to run.
         .with_map_type("::std::collections::BTreeMap")
         .with_derive("PartialEq");
-    bounds::register(&document, &mut settings)?;
-    for name in open_enums::find(&document)?.into_keys() {
-        let replacement = format!("crate::open::{name}");
+    bounds::register(document, api, &mut settings)?;
+    for name in open_enums::find(document)?.into_keys() {
+        let replacement = format!("{api}::open::{name}");
         settings.with_replacement(
             name,
             replacement,
             [TypeImpl::Display, TypeImpl::FromStr].into_iter(),
         );
     }
-    let mut file = syn::parse2(Generator::new(&settings).generate_tokens(&document)?)?;
-    tidy::tidy(&mut file);
-    Ok(format!("{HEADER}{}", prettyplease::unparse(&file)))
+    Ok(settings)
+}
+
+fn printed(file: &syn::File) -> String {
+    format!("{HEADER}{}", prettyplease::unparse(file))
 }
 
 /// Like [`generate`], from a file.
@@ -91,6 +123,7 @@ pub fn open_enums(document: &str) -> Result<BTreeMap<String, Vec<String>>, Error
 fn lowered(document: &str) -> Result<OpenAPI, Error> {
     // Straight from YAML: by way of a JSON value the paths would be sorted, and the code with them.
     let mut document: OpenAPI = serde_yaml_ng::from_str(document)?;
-    lower::lower(&mut document)?;
+    lower::request_bodies(&mut document)?;
+    lower::errors(&mut document)?;
     Ok(document)
 }

@@ -10,27 +10,36 @@ use crate::{Error, visit};
 const MULTIPART: &str = "multipart/form-data";
 const JSON: &str = "application/json";
 
-/// Rewrites every operation:
-///
-/// - A request body keeps one media type; a form that is offered beside it goes.
-/// - Error answers become the two classes 4XX and 5XX. They all have the same body, and so an error that only some
-///   proxy on the way knows, such as 502, is as typed as the documented ones.
-pub(crate) fn lower(document: &mut OpenAPI) -> Result<(), Error> {
+/// Leaves each request body one media type; a form that is offered beside it goes.
+pub(crate) fn request_bodies(document: &mut OpenAPI) -> Result<(), Error> {
+    each_operation(document, |at, operation| match &mut operation.request_body {
+        Some(ReferenceOr::Item(body)) => keep_one_media_type(at, body),
+        Some(ReferenceOr::Reference { .. }) => {
+            Err(Error::unsupported(at, "a request body that is not written out"))
+        }
+        None => Ok(()),
+    })
+}
+
+/// Makes of each operation's error answers the two classes 4XX and 5XX. They all have the same body, and so an error
+/// that only some proxy on the way knows, such as 502, is as typed as the documented ones.
+pub(crate) fn errors(document: &mut OpenAPI) -> Result<(), Error> {
     let source = document.clone();
+    each_operation(document, |at, operation| {
+        keep_error_classes(&source, at, operation)
+    })
+}
+
+fn each_operation(
+    document: &mut OpenAPI,
+    mut change: impl FnMut(&str, &mut Operation) -> Result<(), Error>,
+) -> Result<(), Error> {
     for (path, item) in &mut document.paths.paths {
         let ReferenceOr::Item(item) = item else {
             return Err(Error::unsupported(path.as_str(), "a path in another document"));
         };
         for (method, operation) in operations(item) {
-            let at = format!("{method} {path}");
-            match &mut operation.request_body {
-                Some(ReferenceOr::Item(body)) => keep_one_media_type(&at, body)?,
-                Some(ReferenceOr::Reference { .. }) => {
-                    return Err(Error::unsupported(at, "a request body that is not written out"));
-                }
-                None => {}
-            }
-            keep_error_classes(&source, &at, operation)?;
+            change(&format!("{method} {path}"), operation)?;
         }
     }
     Ok(())

@@ -3,8 +3,8 @@
 //! Response headers are not among them: the generator makes no types for those.
 
 use openapiv3::{
-    AdditionalProperties, OpenAPI, Parameter, ParameterSchemaOrContent, ReferenceOr, Response, Schema,
-    SchemaKind, Type,
+    AdditionalProperties, Header, OpenAPI, Parameter, ParameterSchemaOrContent, ReferenceOr, Response,
+    Schema, SchemaKind, Type,
 };
 
 /// A schema written out in the document, or the name of one, and where it stands.
@@ -153,7 +153,8 @@ pub(crate) fn resolve_response<'a>(
     }
 }
 
-fn resolve_parameter<'a>(
+/// The parameter itself, if it is written out or among the components.
+pub(crate) fn resolve_parameter<'a>(
     document: &'a OpenAPI,
     parameter: &'a ReferenceOr<Parameter>,
 ) -> Option<&'a Parameter> {
@@ -163,6 +164,22 @@ fn resolve_parameter<'a>(
             .components
             .as_ref()?
             .parameters
+            .get(last_segment(reference))?
+            .as_item(),
+    }
+}
+
+/// The header itself, if it is written out or among the components.
+pub(crate) fn resolve_header<'a>(
+    document: &'a OpenAPI,
+    header: &'a ReferenceOr<Header>,
+) -> Option<&'a Header> {
+    match header {
+        ReferenceOr::Item(header) => Some(header),
+        ReferenceOr::Reference { reference } => document
+            .components
+            .as_ref()?
+            .headers
             .get(last_segment(reference))?
             .as_item(),
     }
