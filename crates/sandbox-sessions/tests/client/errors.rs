@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use httpmock::MockServer;
+use sandbox_api_mock::{MockServerExt, values};
 use sandbox_sessions::ErrorKind;
 use serde_json::json;
 
@@ -103,14 +104,10 @@ async fn an_error_keeps_everything_the_api_said() {
 #[tokio::test]
 async fn the_request_id_may_come_in_a_header_alone() {
     let server = MockServer::start_async().await;
-    server
-        .mock_async(|when, then| {
-            when.any_request();
-            then.status(500)
-                .header("x-request-id", "from-header")
-                .json_body(json!({ "error": "INTERNAL_ERROR", "message": "failed", "details": null }));
-        })
-        .await;
+    server.list_sessions(|_, then| {
+        then.internal_server_error(&values::error("INTERNAL_ERROR", "failed"))
+            .x_request_id("from-header");
+    });
     let error = client_for(server.url("/v1")).list_sessions().await.unwrap_err();
     assert_eq!(error.request_id(), Some("from-header"));
     assert!(error.details().is_empty());
@@ -119,17 +116,13 @@ async fn the_request_id_may_come_in_a_header_alone() {
 #[tokio::test]
 async fn a_rate_limit_says_when_to_come_back() {
     let server = MockServer::start_async().await;
-    server
-        .mock_async(|when, then| {
-            when.any_request();
-            then.status(429)
-                .header("x-ratelimit-limit", "600")
-                .header("x-ratelimit-remaining", "0")
-                .header("x-ratelimit-reset", "1767225600")
-                .header("retry-after", "12")
-                .json_body(json!({ "error": "RATE_LIMITED", "message": "too many requests" }));
-        })
-        .await;
+    server.delete_session(|_, then| {
+        then.too_many_requests(&values::error("RATE_LIMITED", "too many requests"))
+            .x_rate_limit_limit(600)
+            .x_rate_limit_remaining(0)
+            .x_rate_limit_reset(1_767_225_600)
+            .retry_after(12);
+    });
     let error = client_for(server.url("/v1"))
         .delete_session(&id())
         .await

@@ -4,13 +4,27 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use httpmock::MockServer;
+use sandbox_api::{bounded::BoundedU32, types};
+use sandbox_api_mock::{MockServerExt, values};
 use sandbox_sessions::{CommandStatus, HealthStatus, Language, Session, SessionStatus, SessionsClient};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{ID, Scripted, TOKEN, answer, client_for, command_result, id, session};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYgf0wsqBpjBDOmYL4BQoVQIgvcFYvOmRjPZ6oVj4Lf alice@example";
+
+fn uuid() -> Uuid {
+    ID.parse().unwrap()
+}
+
+fn paused_session() -> types::Session {
+    types::Session {
+        status: sandbox_api::open::SessionStatus::Paused,
+        ..values::session(uuid())
+    }
+}
 
 async fn created_from(body: Value) -> Session {
     let api = Scripted::answering(answer("200 OK", "application/json", &body.to_string())).await;
@@ -84,17 +98,15 @@ async fn a_request_without_settings_is_accepted_by_the_contract() {
 #[tokio::test]
 async fn list_sessions_asks_for_a_page_and_returns_it() {
     let server = MockServer::start_async().await;
-    let mock = server
-        .mock_async(|when, then| {
-            when.method("GET")
-                .path("/v1/sessions")
-                .query_param("limit", "10")
-                .query_param("offset", "20");
-            then.status(200).json_body(json!({
-                "sessions": [session()], "total": 21, "limit": 10, "offset": 20,
-            }));
-        })
-        .await;
+    let mock = server.list_sessions(|when, then| {
+        when.limit(&BoundedU32::try_from(10).unwrap()).offset(20);
+        then.ok(&types::SessionList {
+            sessions: vec![values::session(uuid())],
+            total: 21,
+            limit: 10,
+            offset: 20,
+        });
+    });
     let page = client_for(server.url("/v1"))
         .list_sessions()
         .limit(10)
@@ -114,37 +126,27 @@ async fn list_sessions_asks_for_a_page_and_returns_it() {
 #[tokio::test]
 async fn sessions_are_fetched_refreshed_and_deleted_through_handles() {
     let server = MockServer::start_async().await;
-    let path = format!("/v1/sessions/{ID}");
-    let running = server
-        .mock_async(|when, then| {
-            when.method("GET").path(&path);
-            then.status(200).json_body(session());
-        })
-        .await;
+    let running = server.get_session(|when, then| {
+        when.session_id(&uuid());
+        then.ok(&values::session(uuid()));
+    });
     let mut handle = client_for(server.url("/v1")).get_session(&id()).await.unwrap();
     assert_eq!(*handle.status(), SessionStatus::Running);
     running.assert_async().await;
     running.delete_async().await;
 
-    let mut paused = session();
-    paused["status"] = json!("paused");
-    let paused = server
-        .mock_async(|when, then| {
-            when.method("GET").path(&path);
-            then.status(200).json_body(paused);
-        })
-        .await;
+    let paused = server.get_session(|when, then| {
+        when.session_id(&uuid());
+        then.ok(&paused_session());
+    });
     handle.refresh().await.unwrap();
     assert_eq!(*handle.status(), SessionStatus::Paused);
     paused.assert_async().await;
 
-    let deleted = server
-        .mock_async(|when, then| {
-            when.method("DELETE").path(&path);
-            then.status(200)
-                .json_body(json!({ "message": "session deleted" }));
-        })
-        .await;
+    let deleted = server.delete_session(|when, then| {
+        when.session_id(&uuid());
+        then.ok(&values::message("session deleted"));
+    });
     handle.delete().await.unwrap();
     deleted.assert_async().await;
 }
@@ -231,26 +233,16 @@ async fn run_command_sends_the_environment() {
 #[tokio::test]
 async fn pausing_and_resuming_update_the_handle() {
     let server = MockServer::start_async().await;
-    let state = |status: &str| {
-        let mut state = session();
-        state["status"] = json!(status);
-        state
-    };
-    for (verb, status) in [("pause", "paused"), ("resume", "running")] {
-        server
-            .mock_async(|when, then| {
-                when.method("POST").path(format!("/v1/sessions/{ID}/{verb}"));
-                then.status(200).json_body(state(status));
-            })
-            .await;
-    }
+    server.pause_session(|when, then| {
+        when.session_id(&uuid());
+        then.ok(&paused_session());
+    });
+    server.resume_session(|when, then| {
+        when.session_id(&uuid());
+        then.ok(&values::session(uuid()));
+    });
     let mut handle = {
-        let api = Scripted::answering(answer(
-            "200 OK",
-            "application/json",
-            &state("running").to_string(),
-        ))
-        .await;
+        let api = Scripted::answering(answer("200 OK", "application/json", &session().to_string())).await;
         api.client().get_session(&id()).await.unwrap()
     };
     // Its API is gone, so nothing changes.

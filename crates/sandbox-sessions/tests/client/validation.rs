@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use httpmock::MockServer;
+use sandbox_api_mock::{MockServerExt, values};
 use sandbox_sessions::{CreateSession, Error, ErrorKind, ListSessions, RunCode, RunCommand};
 use serde_json::json;
 
-use crate::support::{client_for, id};
+use crate::support::{ID, client_for, id};
 
 /// A server that would notice any request at all.
 struct Untouched {
@@ -194,25 +195,16 @@ async fn refuses_bad_commands_and_variables() {
 #[tokio::test]
 async fn accepts_the_bounds_themselves() {
     let server = MockServer::start_async().await;
-    let create = server
-        .mock_async(|when, then| {
-            when.method("POST").path("/v1/sessions");
-            then.status(200).json_body(crate::support::session());
-        })
-        .await;
-    let list = server
-        .mock_async(|when, then| {
-            when.method("GET").path("/v1/sessions");
-            then.status(200)
-                .json_body(json!({ "sessions": [], "total": 0, "limit": 1, "offset": 0 }));
-        })
-        .await;
-    let run = server
-        .mock_async(|when, then| {
-            when.method("POST").path(format!("/v1/sessions/{}/code", id()));
-            then.status(200).json_body(crate::support::command_result());
-        })
-        .await;
+    let create = server.create_session(|_, then| {
+        then.ok(&values::session(ID.parse().unwrap()));
+    });
+    let list = server.list_sessions(|_, then| {
+        then.ok(&values::session_list(Vec::new()));
+    });
+    let run = server.execute_code(|when, then| {
+        when.session_id(&ID.parse().unwrap());
+        then.ok(&values::command_result("42\n"));
+    });
     let client = client_for(server.url("/v1"));
     for seconds in [60, 28800] {
         client
