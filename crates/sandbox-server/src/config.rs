@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::backend::Limits;
 use crate::backend::embedded::Lifetime;
+use crate::service::TunnelBounds;
 use crate::tokens::Tokens;
 
 /// How to run a [`Server`](crate::Server).
@@ -32,6 +34,7 @@ pub struct ServerConfig {
     pub(crate) max_connections: usize,
     pub(crate) max_output_bytes: usize,
     pub(crate) max_upload_bytes: u64,
+    pub(crate) tunnels: TunnelBounds,
     pub(crate) program: PathBuf,
 }
 
@@ -53,6 +56,12 @@ impl ServerConfig {
             max_connections: 1024,
             max_output_bytes: 1 << 20,
             max_upload_bytes: 1 << 30,
+            tunnels: TunnelBounds {
+                per_session: 32,
+                per_owner: 512,
+                idle: Duration::from_secs(3600),
+                total: Duration::from_secs(8 * 3600),
+            },
             program: PathBuf::from("/proc/self/exe"),
         }
     }
@@ -108,6 +117,33 @@ impl ServerConfig {
     /// How many bytes an uploaded file may have (default 1 GiB).
     pub fn max_upload_bytes(mut self, bytes: u64) -> Self {
         self.max_upload_bytes = bytes;
+        self
+    }
+
+    /// How many tunnels may lead to one session at the same time (default 32). The agent of a session takes 64
+    /// connections at most.
+    pub fn max_tunnels_per_session(mut self, tunnels: usize) -> Self {
+        self.tunnels.per_session = tunnels;
+        self
+    }
+
+    /// How many tunnels may lead to all sessions of one owner at the same time (default 512). Each takes two of the
+    /// server's file descriptors.
+    pub fn max_tunnels_per_owner(mut self, tunnels: usize) -> Self {
+        self.tunnels.per_owner = tunnels;
+        self
+    }
+
+    /// How long no byte may pass through a tunnel before it is closed (default one hour). Clients of SSH that are
+    /// alive answer the agent's keepalive each minute.
+    pub fn tunnel_idle_time(mut self, time: Duration) -> Self {
+        self.tunnels.idle = time;
+        self
+    }
+
+    /// How long a tunnel may last (default eight hours). It ends with its session in any case.
+    pub fn tunnel_time(mut self, time: Duration) -> Self {
+        self.tunnels.total = time;
         self
     }
 

@@ -92,6 +92,7 @@ impl Server {
             sessions: config.max_sessions,
             output_bytes: config.max_output_bytes,
             upload_bytes: config.max_upload_bytes,
+            tunnels: config.tunnels,
         };
         let service = ServiceOwner::new(Service::new(Arc::new(backend), images, bounds));
         let app = App {
@@ -128,9 +129,10 @@ impl Server {
         &self.capabilities
     }
 
-    /// Accepts nothing more, gives the requests under way a few seconds, and stops. Ephemeral sessions are destroyed;
+    /// Accepts nothing more, closes the tunnels, gives the requests under way a few seconds, and stops. Ephemeral sessions are destroyed;
     /// persistent ones live on.
     pub async fn shutdown(self) {
+        self.service.service.cut_tunnels();
         self.listener.shutdown().await;
         let service = self.service.stop().await;
         match self.lifetime {
@@ -175,12 +177,14 @@ impl ServiceOwner {
     async fn stop(mut self) -> Arc<Service> {
         self.housekeeping.abort();
         let _ = (&mut self.housekeeping).await;
+        self.service.close_tunnels().await;
         self.service.clone()
     }
 }
 
 impl Drop for ServiceOwner {
     fn drop(&mut self) {
+        self.service.cut_tunnels();
         self.housekeeping.abort();
     }
 }

@@ -26,11 +26,16 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// The token in `Bearer TOKEN`; the scheme's name is not case-sensitive.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked("Bearer".len())?;
-    let token = token.strip_prefix(b" ")?.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"Bearer") && !token.is_empty()).then_some(token)
+/// The token in `Bearer TOKEN`.
+pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
+    credentials("Bearer", value)
+}
+
+/// What follows the name of the scheme, which is not case-sensitive.
+pub(super) fn credentials<'a>(scheme: &str, value: &'a [u8]) -> Option<&'a [u8]> {
+    let (found, credentials) = value.split_at_checked(scheme.len())?;
+    let credentials = credentials.strip_prefix(b" ")?.trim_ascii();
+    (found.eq_ignore_ascii_case(scheme.as_bytes()) && !credentials.is_empty()).then_some(credentials)
 }
 
 #[cfg(test)]

@@ -111,6 +111,7 @@ impl From<service::Error> for ApiError {
             Kind::FileNotFound => (StatusCode::NOT_FOUND, "FILE_NOT_FOUND"),
             Kind::FileExists => (StatusCode::CONFLICT, "FILE_EXISTS"),
             Kind::InvalidState => (StatusCode::CONFLICT, "INVALID_STATE"),
+            Kind::TooManyTunnels => (StatusCode::TOO_MANY_REQUESTS, "TUNNEL_LIMIT_REACHED"),
             Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Kind::Unsupported => (StatusCode::NOT_IMPLEMENTED, "UNSUPPORTED"),
             Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),

@@ -12,6 +12,7 @@ mod listener;
 mod query;
 mod session_path;
 mod sessions;
+mod tunnel;
 
 use std::sync::Arc;
 
@@ -58,10 +59,11 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .nest(BASE, api)
         .route("/health", get(health))
-        .fallback(unknown_route)
+        .fallback(|uri: Uri| async move { unknown_route(&uri) })
         .method_not_allowed_fallback(wrong_method)
         // Each handler that reads a body has its own limit.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(app.clone(), tunnel::intercept))
         .layer(middleware::from_fn(boundary::boundary))
         .with_state(app)
 }
@@ -72,7 +74,7 @@ async fn health() -> Json<wire::Health> {
     })
 }
 
-async fn unknown_route(uri: Uri) -> ApiError {
+fn unknown_route(uri: &Uri) -> ApiError {
     let path: String = uri.path().chars().take(128).collect();
     ApiError::new(
         StatusCode::NOT_FOUND,

@@ -22,10 +22,14 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
             .iter()
             .find(|(name, _)| *name == "sessionId")
             .map_or("", |(_, value)| value);
-        raw.parse()
-            .map(Self)
-            .map_err(|_| not_found(&format!("{:?}", raw.chars().take(64).collect::<String>())))
+        parse(raw).map(Self)
     }
+}
+
+/// The session that a text names. What cannot name one names none.
+pub(super) fn parse(raw: &str) -> Result<SessionId, ApiError> {
+    raw.parse()
+        .map_err(|_| not_found(&format!("{:?}", raw.chars().take(64).collect::<String>())))
 }
 
 fn not_found(what: &str) -> ApiError {

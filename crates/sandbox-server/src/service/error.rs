@@ -19,6 +19,7 @@ pub(crate) enum ErrorKind {
     FileExists,
     InvalidState,
     TooLarge,
+    TooManyTunnels,
     Unsupported,
     Unavailable,
     CreateFailed,

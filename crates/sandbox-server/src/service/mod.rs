@@ -13,6 +13,7 @@ mod public_key;
 mod remote_path;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use self::activity::Activity;
 use self::connections::Connections;
+use self::tunnel::Tunnels;
 use crate::backend::{Backend, Destroyed, Listing, Owner, Page, Query, Record, SessionId, Spec, State};
 
 pub(crate) use self::code::Language;
@@ -34,6 +36,7 @@ pub(crate) use self::exec::{Ending, Execution, Outcome};
 pub(crate) use self::files::{Download, FileInfo, Upload, too_large};
 pub(crate) use self::images::{Images, UnknownTarget};
 pub(crate) use self::remote_path::RemotePath;
+pub(crate) use self::tunnel::TunnelBounds;
 
 /// How many sandboxes are ended at the same time when the server takes all of them down.
 const CONCURRENT_REMOVALS: usize = 16;
@@ -47,6 +50,7 @@ pub(crate) struct Bounds {
     pub(crate) output_bytes: usize,
     /// Bytes of one uploaded file.
     pub(crate) upload_bytes: u64,
+    pub(crate) tunnels: TunnelBounds,
 }
 
 /// A session somebody asks for.
@@ -64,7 +68,8 @@ pub(crate) struct Service {
     images: Images,
     bounds: Bounds,
     connections: Arc<Connections>,
-    activity: Activity,
+    tunnels: Tunnels,
+    activity: Arc<Activity>,
     /// Sessions being made, which the backend does not count yet.
     making: AtomicUsize,
 }
@@ -76,7 +81,8 @@ impl Service {
             images,
             bounds,
             connections: Arc::default(),
-            activity: Activity::default(),
+            tunnels: Tunnels::default(),
+            activity: Arc::default(),
             making: AtomicUsize::new(0),
         })
     }
@@ -157,10 +163,11 @@ impl Service {
         Ok(self.activity.complete(self.backend.resume(id).await?))
     }
 
-    /// Whether a command could be run now.
-    pub(crate) async fn check_running(&self, owner: &Owner, id: SessionId) -> Result<()> {
-        match self.owned(owner, id).await?.state {
-            State::Running => Ok(()),
+    /// The session, if a command could be run in it now.
+    pub(crate) async fn check_running(&self, owner: &Owner, id: SessionId) -> Result<Record> {
+        let record = self.owned(owner, id).await?;
+        match record.state {
+            State::Running => Ok(record),
             State::Paused => Err(Error::new(ErrorKind::InvalidState, "the session is paused")),
         }
     }
@@ -224,6 +231,7 @@ impl Service {
 
     /// Forgets what is kept about a session that is gone.
     fn forget(&self, id: SessionId) {
+        self.tunnels.end(id);
         self.connections.forget(id);
         self.activity.forget(id);
     }

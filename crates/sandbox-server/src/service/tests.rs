@@ -161,6 +161,12 @@ fn house(sessions: usize) -> (Arc<Memory>, Arc<Service>, Owner) {
         sessions,
         output_bytes: 100,
         upload_bytes: 100,
+        tunnels: TunnelBounds {
+            per_session: 1,
+            per_owner: 1,
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(60),
+        },
     };
     (
         memory.clone(),

@@ -8,8 +8,8 @@ use sandbox_server::{Error, Lifetime, Limits, Server, ServerConfig, Tokens};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const ALICE: &str = "alice-0123456789abcdef";
-const BOB: &str = "bob-0123456789abcdef";
+pub(crate) const ALICE: &str = "alice-0123456789abcdef";
+pub(crate) const BOB: &str = "bob-0123456789abcdef";
 
 /// What the server under test takes as an upload.
 pub(crate) const MAX_UPLOAD: usize = 8 << 20;

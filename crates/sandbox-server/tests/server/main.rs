@@ -17,6 +17,7 @@ mod http;
 mod lifecycle;
 mod sessions;
 mod ssh;
+mod tunnel;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     trials.extend(http::trials(&runtime, &server));
     trials.extend(sessions::trials(&runtime, &server));
     trials.extend(files::trials(&runtime, &server));
+    trials.extend(tunnel::trials(&runtime, &server));
     trials.extend(lifecycle::trials(&runtime));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(server) = Arc::into_inner(server) {
