@@ -26,6 +26,7 @@
 pub mod backend;
 mod config;
 mod http;
+mod id_locks;
 mod server;
 mod service;
 mod tokens;

@@ -11,7 +11,7 @@ use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
 use crate::backend::{self, Backend, Capabilities, Missing};
 use crate::config::ServerConfig;
 use crate::http::{App, BASE, Listener, router};
-use crate::service::{Bounds, Images, Service, UnknownTarget};
+use crate::service::{self, Bounds, Images, Service, UnknownTarget};
 
 /// How long work that cannot be cut short may take when the server stops.
 const CLOSE: Duration = Duration::from_secs(10);
@@ -59,6 +59,8 @@ enum Reason {
     Backend(#[source] backend::Error),
     #[error("the image aliases are not valid")]
     Images(#[source] UnknownTarget),
+    #[error("cannot look through the sessions there are")]
+    Sessions(#[source] service::Error),
     #[error("cannot listen on {address}")]
     Listen {
         address: SocketAddr,
@@ -95,6 +97,7 @@ impl Server {
             tunnels: config.tunnels,
         };
         let service = ServiceOwner::new(Service::new(Arc::new(backend), images, bounds));
+        service.service.recall_keys().await.map_err(Reason::Sessions)?;
         let app = App {
             service: service.service.clone(),
             tokens: Arc::new(config.tokens),

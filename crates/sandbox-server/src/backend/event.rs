@@ -7,7 +7,7 @@ use super::{Record, SessionId};
 #[non_exhaustive]
 pub enum Event {
     /// A session was made or changed.
-    Upsert(Record),
+    Upsert(Box<Record>),
     /// A session is gone.
     Removed {
         /// Which session.

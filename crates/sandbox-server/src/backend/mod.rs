@@ -27,7 +27,9 @@ pub use self::capabilities::{Capabilities, Missing};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::event::{Event, Removal};
 pub use self::limits::Limits;
-pub use self::record::{Image, Listing, Owner, Page, Patch, Query, Record, Revision, Spec, State};
+pub use self::record::{
+    Fingerprint, Image, Listing, Owner, Page, Patch, Query, Record, Revision, Spec, State,
+};
 pub use self::session_id::{ParseSessionIdError, SessionId};
 
 /// A place sandboxes live in: this machine, a container engine, a cluster.

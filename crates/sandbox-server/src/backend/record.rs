@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::SessionId;
 
@@ -36,6 +37,19 @@ pub struct Image {
     pub reference: String,
 }
 
+/// Tells requests apart without holding what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(Uuid);
+
+impl Fingerprint {
+    /// The fingerprint of what has this digest.
+    #[must_use]
+    pub fn from_digest(digest: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_custom_bytes(digest).into_uuid())
+    }
+}
+
 /// What a session is to be made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
@@ -50,6 +64,8 @@ pub struct Spec {
     /// The only key, beside the server's own, that may log in; an OpenSSH public key line. Without it no key is
     /// asked for.
     pub ssh_public_key: Option<String>,
+    /// The request it is made for, when that may be repeated.
+    pub request: Option<Fingerprint>,
 }
 
 /// What is known about a session. Holds no secrets.
@@ -67,6 +83,9 @@ pub struct Record {
     pub ssh_public_key: Option<String>,
     /// The public key its agent proves itself with; an OpenSSH public key line.
     pub ssh_host_key: String,
+    /// The request it was made for, when that may be repeated. Records of earlier servers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Fingerprint>,
     /// When it was made, to the millisecond.
     pub created_at: DateTime<Utc>,
     /// When it ends by itself, to the millisecond.
@@ -164,4 +183,42 @@ pub struct Listing {
     pub records: Vec<Record>,
     /// How many match on all pages together.
     pub total: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record() -> Value {
+        json!({
+            "id": "550e8400-e29b-41d4-a716-446655440000",
+            "owner": "alice",
+            "image": {"name": "host", "reference": "host"},
+            "metadata": {},
+            "ssh_public_key": null,
+            "ssh_host_key": "ssh-ed25519 AAAA",
+            "created_at": "2026-01-01T12:00:00.500Z",
+            "expires_at": "2026-01-01T13:00:00.500Z",
+            "last_activity_at": null,
+            "state": "running",
+            "revision": 1,
+        })
+    }
+
+    #[test]
+    fn a_record_without_a_request_is_read_and_written_as_it_always_was() {
+        let read: Record = serde_json::from_value(record()).unwrap();
+        assert_eq!(read.request, None);
+        assert_eq!(serde_json::to_value(&read).unwrap(), record());
+    }
+
+    #[test]
+    fn a_record_keeps_its_request() {
+        let mut kept: Record = serde_json::from_value(record()).unwrap();
+        kept.request = Some(Fingerprint::from_digest([7; 16]));
+        let read: Record = serde_json::from_slice(&serde_json::to_vec(&kept).unwrap()).unwrap();
+        assert_eq!(read, kept);
+    }
 }

@@ -18,6 +18,12 @@ impl SessionId {
         Self(Uuid::new_v4())
     }
 
+    /// The name that a digest stands for: the same one for the same digest, and never a [`random`](Self::random) one.
+    #[must_use]
+    pub fn from_digest(digest: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_custom_bytes(digest).into_uuid())
+    }
+
     /// The name as a UUID.
     #[must_use]
     pub fn as_uuid(&self) -> Uuid {

@@ -112,6 +112,8 @@ impl From<service::Error> for ApiError {
             Kind::FileExists => (StatusCode::CONFLICT, "FILE_EXISTS"),
             Kind::InvalidState => (StatusCode::CONFLICT, "INVALID_STATE"),
             Kind::TooManyTunnels => (StatusCode::TOO_MANY_REQUESTS, "TUNNEL_LIMIT_REACHED"),
+            Kind::IdempotencyKeyReused => (StatusCode::CONFLICT, "IDEMPOTENCY_KEY_REUSED"),
+            Kind::SessionEnded => (StatusCode::CONFLICT, "SESSION_ENDED"),
             Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Kind::Unsupported => (StatusCode::NOT_IMPLEMENTED, "UNSUPPORTED"),
             Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),

@@ -7,6 +7,7 @@ mod error;
 mod execution;
 mod files;
 mod heartbeat;
+mod idempotency_key;
 mod json;
 mod listener;
 mod query;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use sandbox_api::bounded::BoundedU32;
+use sandbox_api::bounded::{BoundedU32, VisibleAscii};
 use sandbox_api::open::SessionStatus;
 use sandbox_api::types as wire;
 
 use super::App;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::idempotency_key::IdempotencyKey;
 use super::json::OptionalJson;
 use super::query::Query;
 use super::session_path::SessionPath;
@@ -22,6 +23,7 @@ const DEFAULT_LIMIT: u32 = 50;
 pub(super) async fn create(
     Caller(owner): Caller,
     State(app): State<App>,
+    IdempotencyKey(key): IdempotencyKey,
     OptionalJson(request): OptionalJson<wire::CreateSessionRequest>,
 ) -> Result<Json<wire::Session>, ApiError> {
     let new = NewSession {
@@ -30,7 +32,8 @@ pub(super) async fn create(
         metadata: request.metadata.unwrap_or_default(),
         ssh_public_key: request.ssh_public_key.map(Into::into),
     };
-    Ok(Json(session(app.service.create(&owner, new).await?)))
+    let key = key.as_ref().map(VisibleAscii::as_str);
+    Ok(Json(session(app.service.create(&owner, new, key).await?)))
 }
 
 pub(super) async fn list(

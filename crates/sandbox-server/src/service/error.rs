@@ -18,6 +18,8 @@ pub(crate) enum ErrorKind {
     FileNotFound,
     FileExists,
     InvalidState,
+    IdempotencyKeyReused,
+    SessionEnded,
     TooLarge,
     TooManyTunnels,
     Unsupported,
@@ -58,6 +60,10 @@ impl Error {
         Self::new(ErrorKind::Unavailable, message)
     }
 
+    pub(crate) fn internal() -> Self {
+        Self::new(ErrorKind::Internal, "the server failed to answer")
+    }
+
     pub(crate) fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
@@ -92,9 +98,7 @@ impl From<backend::Error> for Error {
             Kind::CreateFailed => {
                 Self::new(ErrorKind::CreateFailed, "the sandbox could not be started").caused_by(error)
             }
-            Kind::Conflict | Kind::Internal => {
-                Self::new(ErrorKind::Internal, "the server failed to answer").caused_by(error)
-            }
+            Kind::Conflict | Kind::Internal => Self::internal().caused_by(error),
         }
     }
 }

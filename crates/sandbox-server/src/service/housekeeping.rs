@@ -33,6 +33,7 @@ pub(super) async fn keep_house(service: Arc<Service>) {
             _ = ticks.tick() => {
                 service.sweep().await;
                 service.connections.close_idle();
+                service.used_keys.forget_old(Utc::now());
                 if written.elapsed() >= WRITE_ACTIVITY {
                     service.write_activity().await;
                     written = Instant::now();

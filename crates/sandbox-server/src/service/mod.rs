@@ -3,10 +3,12 @@
 mod activity;
 mod code;
 mod connections;
+mod create;
 mod error;
 mod exec;
 mod files;
 mod housekeeping;
+mod idempotency;
 mod images;
 mod metadata;
 mod public_key;
@@ -16,7 +18,7 @@ mod tests;
 mod tunnel;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,8 +29,10 @@ use tokio::task::JoinHandle;
 
 use self::activity::Activity;
 use self::connections::Connections;
+use self::idempotency::UsedKeys;
 use self::tunnel::Tunnels;
-use crate::backend::{Backend, Destroyed, Listing, Owner, Page, Query, Record, SessionId, Spec, State};
+use crate::backend::{Backend, Destroyed, Listing, Owner, Page, Query, Record, SessionId, State};
+use crate::id_locks::IdLocks;
 
 pub(crate) use self::code::Language;
 pub(crate) use self::error::{Error, ErrorKind, Result};
@@ -72,6 +76,9 @@ pub(crate) struct Service {
     activity: Arc<Activity>,
     /// Sessions being made, which the backend does not count yet.
     making: AtomicUsize,
+    /// One for each key with which a session is being made.
+    repeatable: IdLocks,
+    used_keys: UsedKeys,
 }
 
 impl Service {
@@ -84,6 +91,8 @@ impl Service {
             tunnels: Tunnels::default(),
             activity: Arc::default(),
             making: AtomicUsize::new(0),
+            repeatable: IdLocks::default(),
+            used_keys: UsedKeys::default(),
         })
     }
 
@@ -94,30 +103,6 @@ impl Service {
 
     pub(crate) fn bounds(&self) -> Bounds {
         self.bounds
-    }
-
-    /// Dropping the future leaves no session behind.
-    pub(crate) async fn create(&self, owner: &Owner, new: NewSession) -> Result<Record> {
-        metadata::check(&new.metadata)?;
-        let spec = Spec {
-            owner: owner.clone(),
-            image: self.images.resolve(new.image.as_deref())?,
-            ttl: new.ttl,
-            metadata: new.metadata,
-            ssh_public_key: new
-                .ssh_public_key
-                .as_deref()
-                .map(public_key::normalised)
-                .transpose()?,
-        };
-        let _place = self.place().await?;
-        let record = self
-            .backend
-            .create(SessionId::random(), &spec)
-            .await?
-            .into_record();
-        self.connections.connect_ahead(&self.backend, record.id);
-        Ok(record)
     }
 
     pub(crate) async fn list(&self, owner: &Owner, page: Page) -> Result<Listing> {
@@ -253,48 +238,5 @@ impl Service {
             }
             other => other,
         }
-    }
-
-    /// A place for one more session.
-    async fn place(&self) -> Result<Place<'_>> {
-        // First counted here, then in the backend: for a moment twice, but never not at all.
-        let place = Place::take(&self.making);
-        let living = self
-            .backend
-            .list(&Query::default(), Page { offset: 0, limit: 0 })
-            .await?
-            .total;
-        let others = place
-            .others
-            .saturating_add(usize::try_from(living).unwrap_or(usize::MAX));
-        if others < self.bounds.sessions {
-            return Ok(place);
-        }
-        let message = format!(
-            "the server has as many sessions as it can hold ({})",
-            self.bounds.sessions
-        );
-        Err(Error::unavailable(message).detail("maximum", self.bounds.sessions))
-    }
-}
-
-/// A session being made, counted for as long as this lives.
-struct Place<'a> {
-    making: &'a AtomicUsize,
-    others: usize,
-}
-
-impl<'a> Place<'a> {
-    fn take(making: &'a AtomicUsize) -> Self {
-        Self {
-            making,
-            others: making.fetch_add(1, Ordering::AcqRel),
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.making.fetch_sub(1, Ordering::AcqRel);
     }
 }

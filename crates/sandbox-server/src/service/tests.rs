@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::{SubsecRound, TimeDelta};
-use futures_util::future;
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, future};
 use tokio::time::Instant;
 
 use super::*;
 use crate::backend::{
     Access, BoxIo, Capabilities, Created, Error as BackendError, ErrorKind as BackendErrorKind, Event, Patch,
-    Revision, Stats,
+    Revision, Spec, Stats,
 };
 
 type Remembered<T> = crate::backend::Result<T>;
@@ -25,6 +25,8 @@ struct Memory {
     records: Mutex<HashMap<SessionId, Record>>,
     /// Renew everything that a list has shown.
     renews: AtomicBool,
+    /// Make no session.
+    fails: AtomicBool,
 }
 
 impl Memory {
@@ -60,6 +62,9 @@ impl Backend for Memory {
 
     async fn create(&self, id: SessionId, spec: &Spec) -> Remembered<Created> {
         tokio::task::yield_now().await;
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(BackendError::new(BackendErrorKind::CreateFailed, "no"));
+        }
         let created_at = Utc::now().trunc_subsecs(3);
         let record = Record {
             id,
@@ -68,6 +73,7 @@ impl Backend for Memory {
             metadata: spec.metadata.clone(),
             ssh_public_key: spec.ssh_public_key.clone(),
             ssh_host_key: String::new(),
+            request: spec.request,
             created_at,
             expires_at: created_at + spec.ttl,
             last_activity_at: None,
@@ -156,6 +162,11 @@ impl Backend for Memory {
 
 fn house(sessions: usize) -> (Arc<Memory>, Arc<Service>, Owner) {
     let memory = Arc::new(Memory::default());
+    let service = serve(memory.clone(), sessions);
+    (memory, service, Owner::new("alice"))
+}
+
+fn serve(memory: Arc<Memory>, sessions: usize) -> Arc<Service> {
     let images = Images::new(&["host".to_owned()], &BTreeMap::new()).unwrap();
     let bounds = Bounds {
         sessions,
@@ -168,11 +179,7 @@ fn house(sessions: usize) -> (Arc<Memory>, Arc<Service>, Owner) {
             total: Duration::from_secs(60),
         },
     };
-    (
-        memory.clone(),
-        Service::new(memory, images, bounds),
-        Owner::new("alice"),
-    )
+    Service::new(memory, images, bounds)
 }
 
 fn new() -> NewSession {
@@ -191,7 +198,7 @@ fn command() -> Execution {
 #[tokio::test]
 async fn a_session_whose_time_is_up_is_as_good_as_none() {
     let (memory, service, alice) = house(10);
-    let id = service.create(&alice, new()).await.unwrap().id;
+    let id = service.create(&alice, new(), None).await.unwrap().id;
     assert_eq!(service.get(&alice, id).await.unwrap().id, id);
     memory.expire(id);
     assert_eq!(
@@ -208,8 +215,8 @@ async fn a_session_whose_time_is_up_is_as_good_as_none() {
 async fn a_sweep_removes_what_has_expired_and_nothing_else() {
     let (memory, service, alice) = house(10);
     let (old, young) = (
-        service.create(&alice, new()).await.unwrap().id,
-        service.create(&alice, new()).await.unwrap().id,
+        service.create(&alice, new(), None).await.unwrap().id,
+        service.create(&alice, new(), None).await.unwrap().id,
     );
     memory.expire(old);
     service.sweep().await;
@@ -222,7 +229,7 @@ async fn a_sweep_removes_what_has_expired_and_nothing_else() {
 #[tokio::test]
 async fn a_renewal_beats_a_sweep() {
     let (memory, service, alice) = house(10);
-    let id = service.create(&alice, new()).await.unwrap().id;
+    let id = service.create(&alice, new(), None).await.unwrap().id;
     memory.expire(id);
     memory.renews.store(true, Ordering::Relaxed);
     service.sweep().await;
@@ -232,7 +239,7 @@ async fn a_renewal_beats_a_sweep() {
 #[tokio::test]
 async fn there_are_never_more_sessions_than_places() {
     let (memory, service, alice) = house(3);
-    let created = future::join_all((0..10).map(|_| service.create(&alice, new()))).await;
+    let created = future::join_all((0..10).map(|_| service.create(&alice, new(), None))).await;
     let refused: Vec<_> = created
         .iter()
         .filter_map(|created| created.as_ref().err())
@@ -247,13 +254,13 @@ async fn there_are_never_more_sessions_than_places() {
 
     let id = *memory.records.lock().unwrap().keys().next().unwrap();
     service.delete(&alice, id).await.unwrap();
-    service.create(&alice, new()).await.unwrap();
+    service.create(&alice, new(), None).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_cannot_be_reached_is_explained() {
     let (memory, service, alice) = house(10);
-    let id = service.create(&alice, new()).await.unwrap().id;
+    let id = service.create(&alice, new(), None).await.unwrap().id;
     assert_eq!(
         service.run(&alice, id, &command()).await.unwrap_err().kind,
         ErrorKind::Unavailable
@@ -268,7 +275,7 @@ async fn what_cannot_be_reached_is_explained() {
 #[tokio::test]
 async fn the_last_use_is_shown_at_once_and_written_down_later() {
     let (memory, service, alice) = house(10);
-    let id = service.create(&alice, new()).await.unwrap().id;
+    let id = service.create(&alice, new(), None).await.unwrap().id;
     assert_eq!(service.get(&alice, id).await.unwrap().last_activity_at, None);
     let _ = service.run(&alice, id, &command()).await;
     let shown = service.get(&alice, id).await.unwrap().last_activity_at;
@@ -276,4 +283,105 @@ async fn the_last_use_is_shown_at_once_and_written_down_later() {
     assert_eq!(memory.get(id).await.unwrap().unwrap().last_activity_at, None);
     service.write_activity().await;
     assert_eq!(memory.get(id).await.unwrap().unwrap().last_activity_at, shown);
+}
+
+#[tokio::test]
+async fn a_key_makes_one_session_however_often_it_comes() {
+    let (memory, service, alice) = house(1);
+    let created = future::join_all((0..10).map(|_| service.create(&alice, new(), Some("key")))).await;
+    let ids: Vec<SessionId> = created.into_iter().map(|created| created.unwrap().id).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]));
+    assert_eq!(memory.records.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_repeated_create_answers_the_session_as_it_is_now() {
+    let (_memory, service, alice) = house(10);
+    let id = service.create(&alice, new(), Some("key")).await.unwrap().id;
+    let _ = service.run(&alice, id, &command()).await;
+    service.pause(&alice, id).await.unwrap();
+    let again = service.create(&alice, new(), Some("key")).await.unwrap();
+    assert_eq!(
+        (again.id, again.state, again.last_activity_at.is_some()),
+        (id, State::Paused, true)
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_request() {
+    let (memory, service, alice) = house(10);
+    let id = service.create(&alice, new(), Some("key")).await.unwrap().id;
+    let other = || NewSession {
+        ttl: Duration::from_secs(61),
+        ..new()
+    };
+    let refused = service.create(&alice, other(), Some("key")).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::IdempotencyKeyReused);
+    assert_ne!(
+        service.create(&alice, other(), Some("other")).await.unwrap().id,
+        id
+    );
+    let bob = Owner::new("bob");
+    assert_ne!(service.create(&bob, other(), Some("key")).await.unwrap().id, id);
+    assert_eq!(memory.records.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_key_outlives_its_session() {
+    let (memory, service, alice) = house(10);
+    let refused = async |key| service.create(&alice, new(), Some(key)).await.unwrap_err().kind;
+    let deleted = service.create(&alice, new(), Some("deleted")).await.unwrap().id;
+    service.delete(&alice, deleted).await.unwrap();
+    assert_eq!(refused("deleted").await, ErrorKind::SessionEnded);
+
+    let expired = service.create(&alice, new(), Some("expired")).await.unwrap().id;
+    memory.expire(expired);
+    assert_eq!(refused("expired").await, ErrorKind::SessionEnded);
+    service.sweep().await;
+    assert_eq!(refused("expired").await, ErrorKind::SessionEnded);
+
+    let other = NewSession {
+        ttl: Duration::from_secs(61),
+        ..new()
+    };
+    let reused = service.create(&alice, other, Some("expired")).await.unwrap_err();
+    assert_eq!(reused.kind, ErrorKind::IdempotencyKeyReused);
+    assert!(memory.records.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_server_knows_the_keys_of_the_living() {
+    let (memory, service, alice) = house(10);
+    let id = service.create(&alice, new(), Some("key")).await.unwrap().id;
+    drop(service);
+    let service = serve(memory, 10);
+    service.recall_keys().await.unwrap();
+    assert_eq!(service.create(&alice, new(), Some("key")).await.unwrap().id, id);
+    service.delete(&alice, id).await.unwrap();
+    let refused = service.create(&alice, new(), Some("key")).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::SessionEnded);
+}
+
+#[tokio::test]
+async fn a_failed_create_leaves_its_key_unused() {
+    let (memory, service, alice) = house(10);
+    memory.fails.store(true, Ordering::Relaxed);
+    let failed = service.create(&alice, new(), Some("key")).await.unwrap_err();
+    assert_eq!(failed.kind, ErrorKind::CreateFailed);
+    memory.fails.store(false, Ordering::Relaxed);
+    service.create(&alice, new(), Some("key")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_create_with_a_key_goes_on_when_nobody_waits() {
+    let (memory, service, alice) = house(10);
+    assert!(
+        service
+            .create(&alice, new(), Some("key"))
+            .now_or_never()
+            .is_none()
+    );
+    let made = service.create(&alice, new(), Some("key")).await.unwrap();
+    let ids: Vec<SessionId> = memory.records.lock().unwrap().keys().copied().collect();
+    assert_eq!(ids, [made.id]);
 }

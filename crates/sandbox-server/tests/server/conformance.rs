@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, future};
 use sandbox_server::backend::{
-    Backend, Created, Destroyed, ErrorKind, Event, Image, Owner, Page, Patch, Query, Removal, SessionId,
-    Spec, State,
+    Backend, Created, Destroyed, ErrorKind, Event, Fingerprint, Image, Owner, Page, Patch, Query, Removal,
+    SessionId, Spec, State,
 };
 use sandbox_tunnel::{Exec, ExecEvent, ExecRequest};
 use tokio::time::{Instant, sleep, timeout};
@@ -48,6 +48,7 @@ pub(crate) fn spec() -> Spec {
         ttl: Duration::from_secs(600),
         metadata: serde_json::Map::from_iter([("a".to_owned(), serde_json::json!({"b": [1, null, "ü"]}))]),
         ssh_public_key: None,
+        request: Some(Fingerprint::from_digest([7; 16])),
     }
 }
 
@@ -97,6 +98,7 @@ pub(crate) async fn a_session_is_what_was_asked_for(place: &dyn Place) {
         (&record.metadata, record.state),
         (&spec().metadata, State::Running)
     );
+    assert_eq!(record.request, spec().request);
     assert_eq!(record.expires_at - record.created_at, TimeDelta::seconds(600));
     assert!(record.created_at >= before - TimeDelta::milliseconds(1) && record.created_at <= Utc::now());
     assert!(record.ssh_host_key.starts_with("ssh-ed25519 "));
@@ -556,7 +558,7 @@ pub(crate) async fn watchers_see_what_happens(place: &dyn Place) {
     assert_eq!(
         seen[1..],
         [
-            Event::Upsert(updated),
+            Event::Upsert(Box::new(updated)),
             Event::Removed {
                 id,
                 reason: Removal::Destroyed

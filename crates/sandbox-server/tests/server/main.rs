@@ -14,6 +14,7 @@ mod conformance;
 mod embedded;
 mod files;
 mod http;
+mod idempotency;
 mod lifecycle;
 mod sessions;
 mod ssh;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let mut trials = embedded::trials(&runtime);
     trials.extend(http::trials(&runtime, &server));
     trials.extend(sessions::trials(&runtime, &server));
+    trials.extend(idempotency::trials(&runtime, &server));
     trials.extend(files::trials(&runtime, &server));
     trials.extend(tunnel::trials(&runtime, &server));
     trials.extend(lifecycle::trials(&runtime));

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
-use super::id_locks::IdGuard;
 use super::live::Live;
 use super::{
     Destroyed, Error, ErrorKind, Event, Inner, Patch, Record, Removal, Result, Revision, SessionId, State,
     blocking,
 };
+use crate::id_locks::IdGuard;
 
 impl Inner {
     /// Replaces a record on disk and in memory. The caller holds the session's lock.
@@ -28,7 +28,7 @@ impl Inner {
         })
         .await?;
         live.set_record(record.clone());
-        self.announce(Event::Upsert(record.clone()));
+        self.announce(Event::Upsert(Box::new(record.clone())));
         Ok(record)
     }
 

@@ -35,7 +35,7 @@ impl Inner {
             self.remove(&live, super::Removal::Died, guard).await?;
             return Err(error);
         }
-        self.announce(Event::Upsert(record.clone()));
+        self.announce(Event::Upsert(Box::new(record.clone())));
         Ok(Created::New(record))
     }
 
@@ -138,6 +138,7 @@ fn new_record(id: SessionId, spec: &Spec, host: &PrivateKey) -> Result<Record> {
         metadata: spec.metadata.clone(),
         ssh_public_key: spec.ssh_public_key.clone(),
         ssh_host_key: public_line(host)?,
+        request: spec.request,
         created_at,
         expires_at,
         last_activity_at: None,

@@ -8,7 +8,6 @@ mod adopt;
 mod change;
 mod config;
 mod create;
-mod id_locks;
 mod live;
 mod session_dir;
 mod state_dir;
@@ -27,7 +26,6 @@ use tokio::time::{Instant, timeout_at};
 use self::config::isolation_limits;
 pub use self::config::{EmbeddedConfig, Lifetime};
 use self::create::Unclaimed;
-use self::id_locks::IdLocks;
 use self::live::Live;
 use self::session_dir::Durability;
 use self::state_dir::StateDir;
@@ -35,6 +33,7 @@ use super::{
     Access, Backend, BoxIo, Capabilities, Created, Destroyed, Error, ErrorKind, Event, Listing, Missing,
     Page, Patch, Query, Record, Removal, Result, Revision, SessionId, Spec, State, Stats,
 };
+use crate::id_locks::IdLocks;
 
 /// The only image: this machine's own `/usr`, read-only.
 pub const HOST_IMAGE: &str = "host";

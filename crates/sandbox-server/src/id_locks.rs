@@ -13,10 +13,10 @@ type Locks = Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>;
 ///
 /// The locks are by name, not in the session: two creates of one name must meet before there is a session.
 #[derive(Debug, Default)]
-pub(super) struct IdLocks(Arc<Locks>);
+pub(crate) struct IdLocks(Arc<Locks>);
 
 impl IdLocks {
-    pub(super) async fn lock(&self, id: SessionId) -> IdGuard {
+    pub(crate) async fn lock(&self, id: SessionId) -> IdGuard {
         let lock = self
             .0
             .lock()
@@ -34,7 +34,7 @@ impl IdLocks {
 
 /// The right to change one session.
 #[derive(Debug)]
-pub(super) struct IdGuard {
+pub(crate) struct IdGuard {
     locks: Arc<Locks>,
     id: SessionId,
     guard: Option<OwnedMutexGuard<()>>,
