@@ -20,6 +20,16 @@ pub struct Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Finding the addresses of a host.
+    Resolve,
+    /// Connecting to one of them.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Asking an outer proxy for a way to the server.
+    Proxy,
+    /// Asking the server for a tunnel, with HTTP `CONNECT`.
+    HttpConnect,
     /// Exchanging versions and keys, checking the host key.
     KeyExchange,
     /// Proving who we are.
@@ -40,6 +50,12 @@ pub enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// A setting that cannot be used; the source says which.
+    InvalidConfig,
+    /// No way leads to the address.
+    Unreachable,
+    /// The server's certificate is not one we trust.
+    Untrusted,
     /// The time set for the phase passed.
     TimedOut,
     /// The server's host key is not the pinned one.
@@ -110,6 +126,14 @@ impl Error {
         self.kind
     }
 
+    /// What a server answered instead of opening a tunnel, for [`ErrorKind::Refused`] in the phases [`Phase::Proxy`]
+    /// and [`Phase::HttpConnect`].
+    #[cfg(feature = "connect")]
+    #[must_use]
+    pub fn refusal(&self) -> Option<&crate::Refusal> {
+        self.source.as_deref()?.downcast_ref()
+    }
+
     /// Whether the command surely never started, so that sending it again (over a new connection) cannot run
     /// it twice.
     ///
@@ -117,7 +141,15 @@ impl Error {
     #[must_use]
     pub fn never_started(&self) -> bool {
         match self.phase {
-            Phase::KeyExchange | Phase::Authentication | Phase::ChannelOpen | Phase::Preparation => true,
+            Phase::Resolve
+            | Phase::Connect
+            | Phase::Tls
+            | Phase::Proxy
+            | Phase::HttpConnect
+            | Phase::KeyExchange
+            | Phase::Authentication
+            | Phase::ChannelOpen
+            | Phase::Preparation => true,
             Phase::Start => self.kind == ErrorKind::Refused,
             Phase::Transfer | Phase::Sftp => false,
         }
@@ -127,6 +159,11 @@ impl Error {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Resolve => "resolving the host's name",
+            Self::Connect => "connecting",
+            Self::Tls => "TLS handshake",
+            Self::Proxy => "CONNECT at the proxy",
+            Self::HttpConnect => "CONNECT",
             Self::KeyExchange => "SSH key exchange",
             Self::Authentication => "SSH authentication",
             Self::ChannelOpen => "opening an SSH channel",
@@ -141,6 +178,9 @@ impl fmt::Display for Phase {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::InvalidConfig => "a setting cannot be used",
+            Self::Unreachable => "the address cannot be reached",
+            Self::Untrusted => "the certificate is not trusted",
             Self::TimedOut => "timed out",
             Self::HostKeyMismatch => "the host key is not the expected one",
             Self::Unauthorized => "the server did not accept the credentials",

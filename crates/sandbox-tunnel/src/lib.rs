@@ -8,6 +8,9 @@
 //! - [`SshClient::exec`] runs a command whose input and output are streamed.
 //! - [`SshClient::sftp`] reads and writes files.
 //!
+//! With the feature `connect` there is also `Tunnel`, such a stream: HTTP `CONNECT` over TCP or TLS, through an outer
+//! proxy where one is in the way.
+//!
 //! # One connection or several
 //!
 //! The channels of one SSH connection share one socket, and a channel whose output nobody reads stops the
@@ -32,6 +35,8 @@
 mod channel;
 mod client;
 mod config;
+#[cfg(feature = "connect")]
+mod connect;
 mod error;
 mod exec;
 pub mod keys;
@@ -41,6 +46,8 @@ pub mod transport;
 
 pub use client::SshClient;
 pub use config::{Auth, HostKey, Keepalive, SshConfig, Timeouts};
+#[cfg(feature = "connect")]
+pub use connect::{Proxies, Refusal, Tls, Tunnel, TunnelConfig, TunnelTimeouts};
 pub use error::{Error, ErrorKind, Phase};
 pub use exec::{Exec, ExecEvent, ExecInput, ExecOutputStream, ExecRequest, Exit, Signal, TerminalSize};
 pub use keys::{PrivateKey, PublicKey};

@@ -1,0 +1,76 @@
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+
+use super::{Proxies, Tls, bearer};
+use crate::{Error, ErrorKind, Phase};
+
+/// Where a [`Tunnel`](crate::Tunnel) leads, and how to get there.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TunnelConfig {
+    pub(super) url: Uri,
+    pub(super) authorization: HeaderValue,
+    /// The header `User-Agent`; none is sent without it (default).
+    pub user_agent: Option<HeaderValue>,
+    /// Whose certificates are trusted (default: those of the system's authorities).
+    pub tls: Tls,
+    /// The proxies to go through (default: none).
+    pub proxies: Proxies,
+    /// How long each phase may take.
+    pub timeouts: TunnelTimeouts,
+}
+
+/// How long each phase of opening a tunnel may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TunnelTimeouts {
+    /// Finding the addresses of a host (default 10 s).
+    pub resolve: Duration,
+    /// Connecting to one of its addresses, all attempts together (default 10 s).
+    pub connect: Duration,
+    /// The TLS handshake (default 10 s).
+    pub tls: Duration,
+    /// From the request for a tunnel to its answer (default 30 s).
+    pub answer: Duration,
+}
+
+impl TunnelConfig {
+    /// A tunnel to what `url` names, such as `https://api.sandbox.example.com/v1/sessions/SESSION_ID`: the scheme says
+    /// whether it is over TLS, and the path is the target.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] for a URL that is not absolute or neither `http` nor `https`, and for a token that
+    /// no header can hold. Neither is quoted.
+    pub fn new(url: &str, token: &str) -> Result<Self, Error> {
+        let invalid = |what: &'static str| Error::caused_by(Phase::Resolve, ErrorKind::InvalidConfig, what);
+        let url: Uri = url.parse().map_err(|_| invalid("the URL cannot be read"))?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
+            return Err(invalid(
+                "the URL has to start with http:// or https://, and a host",
+            ));
+        }
+        let authorization =
+            bearer(token).ok_or_else(|| invalid("the token has characters that no header has"))?;
+        Ok(Self {
+            url,
+            authorization,
+            user_agent: None,
+            tls: Tls::default(),
+            proxies: Proxies::none(),
+            timeouts: TunnelTimeouts::default(),
+        })
+    }
+}
+
+impl Default for TunnelTimeouts {
+    fn default() -> Self {
+        Self {
+            resolve: Duration::from_secs(10),
+            connect: Duration::from_secs(10),
+            tls: Duration::from_secs(10),
+            answer: Duration::from_secs(30),
+        }
+    }
+}
