@@ -1,11 +1,17 @@
 //! The `sandbox` command: run code in sandboxes, and host the server that makes them.
 
+mod api;
 mod arguments;
 mod commands;
-mod connect;
 mod exit;
+mod failure;
+mod hint;
 mod interrupt;
 mod output;
+mod runtime_file;
+mod session_ref;
+mod sessions;
+mod settings;
 
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -13,16 +19,19 @@ use std::thread::available_parallelism;
 
 use clap::Parser;
 
-use crate::arguments::{Arguments, Command};
+use crate::api::Api;
+use crate::arguments::{Arguments, Command, Connection};
 
 fn main() -> ExitCode {
     // A sandbox starts by running this program again with a hidden argument.
     sandbox_agent::run_if_asked();
     let arguments = Arguments::parse();
+    arguments.color.write_global();
     match run(arguments.command) {
         Ok(code) => code,
+        Err(error) if error.is::<output::NobodyReads>() => ExitCode::SUCCESS,
         Err(error) => {
-            output::error(&error);
+            output::error(&error, hint::hint(&error, None).as_deref());
             exit::code(&error)
         }
     }
@@ -41,17 +50,44 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         .worker_threads(workers)
         .enable_all()
         .build()?;
-    let code = runtime.block_on(async {
-        match command {
-            Command::Run(run) => commands::run::run(run).await,
-            Command::Serve(serve) => commands::serve::run(serve).await,
-            Command::Create(create) => commands::create::run(create).await,
-            Command::Ls(list) => commands::list::run(list).await,
-            Command::Get(get) => commands::get::run(get).await,
-            Command::Rm(remove) => commands::remove::run(remove).await,
-        }
-    })?;
+    let code = runtime.block_on(dispatch(&command))?;
     // A thread that still reads standard input must not keep a finished command alive.
     runtime.shutdown_background();
     Ok(code)
+}
+
+async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
+    use commands::{code, completions, create, exec, get, health, list, man, pause, remove, run, serve};
+    match command {
+        Command::Run(run) => run::run(run).await,
+        Command::Serve(serve) => serve::run(serve).await,
+        Command::Create(create) => {
+            on_api(&create.connection, async |api| create::run(create, api).await).await
+        }
+        Command::Ls(list) => on_api(&list.connection, async |api| list::run(list, api).await).await,
+        Command::Get(get) => on_api(&get.connection, async |api| get::run(get, api).await).await,
+        Command::Exec(exec) => on_api(&exec.connection, async |api| exec::run(exec, api).await).await,
+        Command::Code(code) => on_api(&code.connection, async |api| code::run(code, api).await).await,
+        Command::Pause(pause) => on_api(&pause.connection, async |api| pause::pause(pause, api).await).await,
+        Command::Resume(resume) => {
+            on_api(&resume.connection, async |api| pause::resume(resume, api).await).await
+        }
+        Command::Rm(remove) => on_api(&remove.connection, async |api| remove::run(remove, api).await).await,
+        Command::Health(health) => {
+            let api = Api::find_for_anybody(&health.connection)?;
+            api.told(health::run(health, &api).await)
+        }
+        Command::Completions(completions) => completions::run(completions),
+        Command::Man(manual) => man::run(manual),
+    }
+}
+
+/// Runs a command against the API that its arguments lead to.
+async fn on_api(
+    connection: &Connection,
+    command: impl AsyncFnOnce(&Api) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let api = Api::find(connection)?;
+    let outcome = command(&api).await;
+    api.told(outcome)
 }

@@ -1,25 +1,86 @@
-//! What people read goes to standard error, what programs read to standard output.
+//! What programs read goes to standard output, what people read to standard error.
+//!
+//! Colours are for terminals; `NO_COLOR`, `CLICOLOR_FORCE` and `--color` decide otherwise.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use anstream::adapter::strip_str;
+use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-/// Reports an error with its causes, each once.
-pub(crate) fn error(error: &anyhow::Error) {
-    message(&format!("{error:#}"));
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
+const HEAD: Style = Style::new().bold();
+
+/// Nobody reads standard output any more, as after `head`. That is no failure, but there is no use in going on.
+#[derive(Debug)]
+pub(crate) struct NobodyReads;
+
+impl fmt::Display for NobodyReads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads standard output any more")
+    }
 }
+
+impl std::error::Error for NobodyReads {}
 
 /// Says something to the person at the terminal. A closed standard error leaves nobody to tell.
 pub(crate) fn message(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "sandbox: {text}");
+    let _ = writeln!(anstream::stderr().lock(), "sandbox: {text}");
+}
+
+/// Asks, and leaves the cursor behind the question.
+pub(crate) fn question(text: &str) {
+    let mut err = anstream::stderr().lock();
+    let _ = write!(err, "sandbox: {text}").and_then(|()| err.flush());
+}
+
+/// Reports an error with its causes, each once, and what to do about it.
+pub(crate) fn error(error: &anyhow::Error, hint: Option<&str>) {
+    let mut text = format!("{ERROR}sandbox:{ERROR:#} {error}\n");
+    let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
+    if !causes.is_empty() {
+        text += &format!("  caused by: {}\n", causes.join(": "));
+    }
+    if let Some(hint) = hint {
+        text += &format!("  {HINT}hint:{HINT:#} {hint}\n");
+    }
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints a line for programs.
-pub(crate) fn line(text: &str) -> io::Result<()> {
+pub(crate) fn line(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    written(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// Fills a terminal from its top with lines, over what was there: clearing it first would flicker.
+pub(crate) fn screen(lines: &[String]) -> anyhow::Result<()> {
+    const HOME: &str = "\x1b[H";
+    const CLEAR_LINE: &str = "\x1b[K";
+    const CLEAR_BELOW: &str = "\x1b[J";
+    let colours = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+    let mut text = HOME.to_owned();
+    for line in lines {
+        let line = if colours {
+            line.clone()
+        } else {
+            strip_str(line).to_string()
+        };
+        text += &format!("{line}{CLEAR_LINE}\n");
+    }
+    text += CLEAR_BELOW;
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn written(outcome: io::Result<()>) -> anyhow::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(NobodyReads.into()),
+        outcome => Ok(outcome?),
+    }
 }
 
 /// Prints a value as JSON: readable on a terminal, a line elsewhere.
@@ -29,38 +90,67 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     } else {
         serde_json::to_string(value)?
     };
-    Ok(line(&text)?)
+    line(&text)
 }
 
-/// Prints rows in columns as wide as their widest cell.
-pub(crate) fn table<const COLUMNS: usize>(
-    head: [&str; COLUMNS],
-    rows: &[[String; COLUMNS]],
-) -> io::Result<()> {
-    let head = head.map(str::to_owned);
-    let mut widths = [0; COLUMNS];
-    for row in std::iter::once(&head).chain(rows) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+/// Prints a value as one line of JSON, for what prints several.
+pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
+    line(&serde_json::to_string(value)?)
+}
+
+/// A piece of text in a table.
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl fmt::Display) -> Self {
+        Self::styled(text, Style::new())
+    }
+
+    /// What the API says is shown without what would steer a terminal.
+    pub(crate) fn styled(text: impl fmt::Display, style: Style) -> Self {
+        let text = text.to_string();
+        let shown = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+        Self {
+            text: shown.collect(),
+            style,
         }
     }
-    for row in std::iter::once(&head).chain(rows) {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        line(cells.join("  ").trim_end())?;
+}
+
+/// Rows in columns as wide as their widest cell, as lines.
+pub(crate) fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: Vec<[Cell; COLUMNS]>) -> Vec<String> {
+    let head = head.map(|name| Cell::styled(name, HEAD));
+    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    let mut widths = [0; COLUMNS];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.text.chars().count());
+        }
     }
-    Ok(())
+    rows.iter().map(|row| table_line(row, widths)).collect()
+}
+
+fn table_line<const COLUMNS: usize>(row: &[Cell; COLUMNS], widths: [usize; COLUMNS]) -> String {
+    let mut line = String::new();
+    for (column, (Cell { text, style }, width)) in row.iter().zip(widths).enumerate() {
+        line += &format!("{style}{text}{style:#}");
+        if column + 1 < COLUMNS {
+            line.extend(std::iter::repeat_n(' ', width - text.chars().count() + 2));
+        }
+    }
+    line
 }
 
 /// Warnings and errors of the libraries, and more where `RUST_LOG` asks for it.
 pub(crate) fn log_to_stderr(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(colours)
         .with_writer(io::stderr)
         .init();
 }

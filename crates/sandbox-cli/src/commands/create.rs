@@ -4,21 +4,19 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Map, Value};
 
+use crate::api::Api;
 use crate::arguments::Create;
-use crate::{connect, output};
+use crate::output;
 
-pub(crate) async fn run(create: Create) -> anyhow::Result<ExitCode> {
-    let client = connect::client(&create.connection)?;
-    let mut request = client.create_session().ttl(Duration::from_secs(create.ttl));
+pub(crate) async fn run(create: &Create, api: &Api) -> anyhow::Result<ExitCode> {
+    let mut request = api.client.create_session().ttl(Duration::from_secs(create.ttl));
     if let Some(image) = &create.image {
         request = request.image(image);
     }
     if !create.metadata.is_empty() {
-        let pairs = create
-            .metadata
-            .into_iter()
-            .map(|(key, value)| (key, Value::String(value)));
-        request = request.metadata(pairs.collect::<Map<_, _>>());
+        let pairs = create.metadata.iter().cloned();
+        let metadata: Map<_, _> = pairs.map(|(key, value)| (key, Value::String(value))).collect();
+        request = request.metadata(metadata);
     }
     if let Some(path) = &create.ssh_public_key {
         let key = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -1,14 +1,16 @@
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use sandbox_sessions::Session;
 
-use crate::arguments::Get;
-use crate::{connect, output};
+use super::list::status;
+use crate::api::Api;
+use crate::arguments::OneSession;
+use crate::output::{self, Cell};
 
-pub(crate) async fn run(get: Get) -> anyhow::Result<ExitCode> {
-    let session = connect::client(&get.connection)?
-        .get_session(&get.session)
-        .await?;
+pub(crate) async fn run(get: &OneSession, api: &Api) -> anyhow::Result<ExitCode> {
+    let id = get.session.resolve(&api.client).await?;
+    let session = api.client.get_session(&id).await?;
     if get.json {
         output::json(&session)?;
     } else {
@@ -18,23 +20,28 @@ pub(crate) async fn run(get: Get) -> anyhow::Result<ExitCode> {
 }
 
 fn describe(session: &Session) -> anyhow::Result<()> {
+    let time = |at: DateTime<Utc>| Cell::new(at.to_rfc3339());
     let mut rows = vec![
-        ("id", session.id().to_string()),
-        ("status", session.status().to_string()),
-        ("created", session.created_at().to_rfc3339()),
-        ("expires", session.expires_at().to_rfc3339()),
+        [Cell::new("status"), status(session)],
+        [Cell::new("created"), time(session.created_at())],
+        [Cell::new("expires"), time(session.expires_at())],
     ];
     rows.extend(
         session
             .last_activity_at()
-            .map(|at| ("last activity", at.to_rfc3339())),
+            .map(|at| [Cell::new("last activity"), time(at)]),
     );
-    rows.extend(session.image().map(|image| ("image", image.to_owned())));
+    rows.extend(
+        session
+            .image()
+            .map(|image| [Cell::new("image"), Cell::new(image)]),
+    );
     if !session.metadata().is_empty() {
-        rows.push(("metadata", serde_json::to_string(session.metadata())?));
+        let metadata = serde_json::to_string(session.metadata())?;
+        rows.push([Cell::new("metadata"), Cell::new(metadata)]);
     }
-    for (name, value) in rows {
-        output::line(&format!("{name:14}{value}"))?;
+    for line in output::table(["id", &session.id().to_string()], rows) {
+        output::line(&line)?;
     }
     Ok(())
 }

@@ -1,8 +1,16 @@
 //! One file for each subcommand.
 
+pub(crate) mod code;
+pub(crate) mod completions;
 pub(crate) mod create;
+pub(crate) mod exec;
+pub(crate) mod execution;
 pub(crate) mod get;
+pub(crate) mod health;
 pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod pause;
 pub(crate) mod remove;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod watch;

@@ -1,28 +1,26 @@
-use std::io::{self, Read, Write};
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
-use sandbox_sessions::{CommandResult, CommandStatus, Session, SessionsClient};
+use sandbox_sessions::{CommandResult, Session, SessionsClient};
 use secrecy::ExposeSecret;
 
+use super::execution::{read_code, report};
+use crate::api::Api;
 use crate::arguments::Run;
 use crate::interrupt::Interrupts;
-use crate::{connect, exit, output};
 
 /// Runs the code in a session made for it. However it ends, what was made for it is taken down first.
-pub(crate) async fn run(run: Run) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(run: &Run) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
-    if connect::is_named(&run.connection) {
-        let client = connect::client(&run.connection)?;
-        return in_session(&run, &client, &mut interrupts).await;
+    if let Some(api) = Api::named(&run.connection)? {
+        return api.told(in_session(run, &api, &mut interrupts).await);
     }
     let (server, client) = own_server().await?;
-    let outcome = in_session(&run, &client, &mut interrupts).await;
+    let api = Api::own(client);
+    let outcome = in_session(run, &api, &mut interrupts).await;
     server.shutdown().await;
-    outcome
+    api.told(outcome)
 }
 
 /// A server in this process. Its sessions end with it, also when it is killed.
@@ -37,16 +35,12 @@ async fn own_server() -> anyhow::Result<(Server, SessionsClient)> {
     Ok((server, client))
 }
 
-async fn in_session(
-    run: &Run,
-    client: &SessionsClient,
-    interrupts: &mut Interrupts,
-) -> anyhow::Result<ExitCode> {
+async fn in_session(run: &Run, api: &Api, interrupts: &mut Interrupts) -> anyhow::Result<ExitCode> {
     let code = tokio::select! {
-        code = read_code(run) => code?,
+        code = read_code(&run.code) => code?,
         code = interrupts.next() => return Ok(code),
     };
-    let creating = create(run, client);
+    let creating = create(run, &api.client);
     tokio::pin!(creating);
     let session = tokio::select! {
         session = &mut creating => session?,
@@ -56,26 +50,26 @@ async fn in_session(
                 session = creating => session?,
                 again = interrupts.next() => return Ok(again),
             };
-            delete(&session).await;
+            delete(&session, api).await;
             return Ok(interrupted);
         }
     };
     let outcome = tokio::select! {
-        result = execute(run, &session, &code) => result.and_then(|result| report(run, &session, &result)),
+        result = execute(run, &session, &code) => result.and_then(|result| report(&run.execution, session.id(), &result)),
         code = interrupts.next() => Ok(code),
     };
-    delete(&session).await;
+    delete(&session, api).await;
     outcome
 }
 
 /// What went wrong here is told, but the code's outcome is what counts.
-async fn delete(session: &Session) {
+async fn delete(session: &Session, api: &Api) {
     let deleted = session
         .delete()
         .await
         .context("the session was not deleted, and ends at its time to live");
     if let Err(error) = &deleted {
-        output::error(error);
+        api.report(error);
     }
 }
 
@@ -88,64 +82,6 @@ async fn create(run: &Run, client: &SessionsClient) -> anyhow::Result<Session> {
 }
 
 async fn execute(run: &Run, session: &Session, code: &str) -> anyhow::Result<CommandResult> {
-    let request = session.run_code(code).language(run.language().into());
-    Ok(request.timeout(Duration::from_secs(run.timeout)).await?)
-}
-
-async fn read_code(run: &Run) -> anyhow::Result<String> {
-    match (&run.code, &run.file) {
-        (Some(code), _) => Ok(code.clone()),
-        (None, Some(path)) if path.as_os_str() != "-" => read_file(path),
-        _ => tokio::task::spawn_blocking(read_standard_input).await?,
-    }
-}
-
-fn read_file(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn read_standard_input() -> anyhow::Result<String> {
-    let mut code = String::new();
-    io::stdin()
-        .lock()
-        .read_to_string(&mut code)
-        .context("cannot read the code from standard input")?;
-    Ok(code)
-}
-
-fn report(run: &Run, session: &Session, result: &CommandResult) -> anyhow::Result<ExitCode> {
-    let timed_out = *result.status() == CommandStatus::Timeout;
-    if run.json {
-        let mut object = serde_json::to_value(result)?;
-        if let Some(object) = object.as_object_mut() {
-            object.insert("sessionId".to_owned(), session.id().to_string().into());
-        }
-        output::json(&object)?;
-    } else {
-        write_all(io::stdout().lock(), result.stdout())?;
-        write_all(io::stderr().lock(), result.stderr())?;
-    }
-    for (cut, stream) in [
-        (result.stdout_truncated(), "output"),
-        (result.stderr_truncated(), "error output"),
-    ] {
-        if cut {
-            output::message(&format!(
-                "the code's {stream} was cut: it is longer than the server keeps"
-            ));
-        }
-    }
-    if timed_out {
-        output::message(&format!("timed out after {} s", run.timeout));
-        return Ok(ExitCode::from(exit::TIMED_OUT));
-    }
-    Ok(exit::of_code(result.exit_code()))
-}
-
-/// Writes the code's output. A reader that has seen enough (`head`) is no failure of ours.
-fn write_all(mut out: impl Write, text: &str) -> io::Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
-    }
+    let request = session.run_code(code).language(run.code.language());
+    Ok(request.timeout(run.execution.timeout()).await?)
 }

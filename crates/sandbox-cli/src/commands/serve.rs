@@ -1,3 +1,4 @@
+use std::env;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -7,20 +8,23 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::arguments::Serve;
 use crate::interrupt::Interrupts;
-use crate::output;
+use crate::runtime_file::{self, Published};
+use crate::{hint, output};
 
 /// Hosts the API until a signal says to stop. Sessions live on, and the next server finds them.
-pub(crate) async fn run(serve: Serve) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
-    let (tokens, generated) = tokens(&serve)?;
+    let (tokens, generated) = tokens(serve)?;
     if !serve.listen.ip().is_loopback() {
         output::message("listening beyond loopback in plain HTTP: put a TLS proxy in front");
     }
-    let server = Server::start(config(&serve, tokens)?)
+    let server = Server::start(config(serve, tokens)?)
         .await
         .context("cannot start the server")?;
+    let published = publish(server.url(), generated.as_ref());
     announce(server.url(), generated.as_ref())?;
     interrupts.next().await;
+    drop(published);
     server.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -67,6 +71,19 @@ fn limits(serve: &Serve) -> anyhow::Result<Limits> {
         limits.cpu_millis = (cpus * 1000.0).round() as u32;
     }
     Ok(limits)
+}
+
+/// Lets the user's commands find the server. One that they have to be told of is still a server.
+fn publish(url: &str, token: Option<&SecretString>) -> Option<Published> {
+    let place = runtime_file::place(|name| env::var_os(name).map(Into::into));
+    match Published::write(&place, url, token) {
+        Ok(published) => Some(published),
+        Err(error) => {
+            let error = error.context("commands find this server by SANDBOX_API_URL only");
+            output::error(&error, hint::hint(&error, None).as_deref());
+            None
+        }
+    }
 }
 
 /// Two lines for `eval`: the only place where a token is ever printed.

@@ -172,10 +172,10 @@ fn exit_codes_tell_failures_apart() {
         77,
         "",
     );
-    assert_output(&place.output(&["ls"]), 65, "");
     assert_output(&place.output(&["get", "not-an-id"]), 2, "");
     let url = serve.url.clone();
     serve.stop();
+    assert_output(&place.output(&["ls"]), 78, "");
     let mut nobody = place.command(&["ls", "--api-url", &url]);
     assert_output(
         &nobody

@@ -38,19 +38,18 @@ impl Place {
         self.program(Path::new(env!("CARGO_BIN_EXE_sandbox")), arguments)
     }
 
-    /// Any program, in an environment that names no API.
+    /// Any program, in an environment with nothing of the tester's but where programs are.
     pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null());
+        command.args(arguments).stdin(Stdio::null()).env_clear();
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         for name in [
-            "SANDBOX_API_URL",
-            "SANDBOX_API_TOKEN",
-            "RUST_LOG",
-            "RUST_BACKTRACE",
+            "HOME",
+            "TMPDIR",
+            "XDG_CONFIG_HOME",
+            "XDG_RUNTIME_DIR",
+            "XDG_STATE_HOME",
         ] {
-            command.env_remove(name);
-        }
-        for name in ["HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"] {
             command.env(name, self.directory.path());
         }
         command

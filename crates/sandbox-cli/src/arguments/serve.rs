@@ -1,0 +1,37 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::image_alias;
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on; the API speaks plain HTTP, so put a TLS proxy before any but a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// File of accepted tokens, one `[NAME:]TOKEN` a line; without it one is made and printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Where sessions are kept; they outlive the server and are found again by the next one
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Accept an image name for an image of this server, such as python:3.11=host
+    #[arg(long, value_name = "NAME=IMAGE", value_parser = image_alias)]
+    pub(crate) image_alias: Vec<(String, String)>,
+    /// Let sessions read this path of the host too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) share: Vec<PathBuf>,
+    /// Memory of a session in MiB, its files included
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
+    /// Disk of a session in MiB
+    #[arg(long, value_name = "MIB")]
+    pub(crate) disk: Option<u64>,
+    /// Processes and threads of a session
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) pids: Option<u32>,
+    /// Processors of a session, such as 0.5
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) cpus: Option<f64>,
+}
