@@ -4,7 +4,10 @@
 
 mod codegen;
 mod lint_spec;
+mod spec_diff;
 mod workspace;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -21,11 +24,15 @@ enum Task {
     Codegen(codegen::Arguments),
     /// Lint sandbox-api-spec.yaml with spectral and redocly, which npm provides
     LintSpec,
+    /// List the changes between two OpenAPI documents, and whom each of them breaks
+    SpecDiff(spec_diff::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
-        Task::Codegen(arguments) => codegen::run(&arguments),
-        Task::LintSpec => lint_spec::run(),
+        Task::Codegen(arguments) => codegen::run(&arguments)?,
+        Task::LintSpec => lint_spec::run()?,
+        Task::SpecDiff(arguments) => return spec_diff::run(&arguments),
     }
+    Ok(ExitCode::SUCCESS)
 }
