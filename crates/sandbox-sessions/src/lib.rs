@@ -38,7 +38,7 @@
 //! | `SANDBOX_API_URL`, `SANDBOX_API_TOKEN` | [`SessionsClient::from_env`]`()?` |
 //! | `with SessionsClient(…) as client:`, `client.close()` | dropping the last clone closes the connections |
 //! | `create_session(ttl, image, metadata, ssh_public_key)` | [`create_session`]`().ttl(…).image(…).metadata(…).ssh_public_key(…).await?` |
-//! | `list_sessions(limit, offset)` | [`list_sessions`]`().limit(…).offset(…).await?` |
+//! | `list_sessions(limit, offset)` | [`list_sessions`]`().limit(…).offset(…).await?`; all of them with [`stream`](ListSessions::stream)`()` |
 //! | `result['sessions']`, `['total']`, `['limit']`, `['offset']` | [`SessionPage`]: `sessions()`, `total()`, `limit()`, `offset()` |
 //! | `get_session(session_id)` | [`get_session`]`(&id).await?` |
 //! | `delete_session(session_id)` | [`delete_session`]`(&id).await?`, [`Session::delete`]`().await?` |
@@ -82,6 +82,7 @@ mod send;
 mod session;
 mod session_id;
 mod session_page;
+mod session_stream;
 mod token;
 
 pub use builder::SessionsClientBuilder;
@@ -100,3 +101,4 @@ pub use secrecy::SecretString;
 pub use session::Session;
 pub use session_id::SessionId;
 pub use session_page::SessionPage;
+pub use session_stream::SessionStream;

@@ -3,7 +3,7 @@ use std::future::IntoFuture;
 use super::RequestFuture;
 use crate::arguments::integer;
 use crate::send::{Operation, Repeat};
-use crate::{Error, Session, SessionPage, SessionsClient};
+use crate::{Error, Session, SessionPage, SessionStream, SessionsClient};
 
 /// A request for one page of the caller's live sessions, made by [`SessionsClient::list_sessions`]; awaiting
 /// it sends it.
@@ -50,6 +50,12 @@ impl ListSessions {
     pub fn offset(mut self, offset: u32) -> Self {
         self.offset = Some(offset);
         self
+    }
+
+    /// All sessions instead of one page, asked for page by page as they are needed. The limit is then the size
+    /// of the pages, and the offset says how many of the oldest sessions are left out.
+    pub fn stream(self) -> SessionStream {
+        SessionStream::new(self.client, self.limit, self.offset.unwrap_or(0))
     }
 }
 

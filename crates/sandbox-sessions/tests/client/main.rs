@@ -5,6 +5,7 @@ mod environment;
 mod errors;
 mod faults;
 mod files;
+mod paging;
 mod requests;
 mod secrets;
 mod settings;
