@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub struct ServerConfig {
     pub(crate) image_aliases: BTreeMap<String, String>,
     pub(crate) shared_paths: Vec<PathBuf>,
     pub(crate) limits: Limits,
+    pub(crate) rate_limit: NonZeroU32,
     pub(crate) max_sessions: usize,
     pub(crate) max_connections: usize,
     pub(crate) max_output_bytes: usize,
@@ -39,6 +41,11 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// How many requests a token may make in a minute unless the configuration says otherwise: a hundred a second, or
+    /// one a second for each of a hundred sessions. That is far above what programs need that use sessions, and far
+    /// below what a loop that has gone wild sends.
+    pub const DEFAULT_RATE_LIMIT: NonZeroU32 = NonZeroU32::new(6000).unwrap();
+
     /// A server on a free port of the loopback interface, whose sessions outlive it.
     ///
     /// `state_dir` is where it keeps what it knows about them, and belongs to it alone; with
@@ -52,6 +59,7 @@ impl ServerConfig {
             image_aliases: BTreeMap::new(),
             shared_paths: Vec::new(),
             limits: Limits::default(),
+            rate_limit: Self::DEFAULT_RATE_LIMIT,
             max_sessions: 1000,
             max_connections: 1024,
             max_output_bytes: 1 << 20,
@@ -93,6 +101,21 @@ impl ServerConfig {
     /// What each session may use.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How many requests a token may make in a minute, all of them at once or evenly; more are refused until some time
+    /// has passed (default [6000](Self::DEFAULT_RATE_LIMIT)). Health checks do not count. There is always a limit,
+    /// which every answer names; [`NonZeroU32::MAX`] is as good as none.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// # use sandbox_server::{ServerConfig, Tokens};
+    ///
+    /// let config = ServerConfig::new(Tokens::generate().tokens(), "state").rate_limit(NonZeroU32::MAX);
+    /// ```
+    pub fn rate_limit(mut self, per_minute: NonZeroU32) -> Self {
+        self.rate_limit = per_minute;
         self
     }
 

@@ -27,6 +27,7 @@ pub mod backend;
 mod config;
 mod http;
 mod id_locks;
+mod rate_limit;
 mod server;
 mod service;
 mod tokens;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
 use crate::backend::{self, Backend, Capabilities, Missing};
 use crate::config::ServerConfig;
-use crate::http::{App, BASE, Listener, router};
+use crate::http::{App, BASE, Callers, Listener, router};
 use crate::service::{self, Bounds, Images, Service, UnknownTarget};
 
 /// How long work that cannot be cut short may take when the server stops.
@@ -100,7 +100,7 @@ impl Server {
         service.service.recall_keys().await.map_err(Reason::Sessions)?;
         let app = App {
             service: service.service.clone(),
-            tokens: Arc::new(config.tokens),
+            callers: Arc::new(Callers::new(config.tokens, config.rate_limit)),
         };
         let listener = Listener::start(config.listen, router(app), config.max_connections)
             .await

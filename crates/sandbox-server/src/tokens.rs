@@ -136,16 +136,20 @@ impl Tokens {
         Self::from_lines(&text)
     }
 
-    /// Whose token this is. Takes the same time whichever it is, and whether it is one.
-    pub(crate) fn owner_of(&self, token: &[u8]) -> Option<Owner> {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Which token this is, counted from 0, and whose. Takes the same time whichever it is, and whether it is one.
+    pub(crate) fn find(&self, token: &[u8]) -> Option<(usize, &Owner)> {
         let digest = Sha256::digest(token);
         let mut found = u32::MAX;
         for (index, entry) in (0u32..).zip(&self.0) {
             found.conditional_assign(&index, entry.digest.ct_eq(digest.as_slice()));
         }
-        self.0
-            .get(usize::try_from(found).ok()?)
-            .map(|entry| entry.owner.clone())
+        let found = usize::try_from(found).ok()?;
+        self.0.get(found).map(|entry| (found, &entry.owner))
     }
 }
 
@@ -235,8 +239,10 @@ mod tests {
     fn tokens_are_recognised() {
         let tokens =
             Tokens::from_lines("# comment\n\nalice:0123456789abcdef\n  fedcba9876543210  \n").unwrap();
-        assert_eq!(tokens.owner_of(b"0123456789abcdef"), Some(Owner::new("alice")));
-        let nameless = tokens.owner_of(b"fedcba9876543210").unwrap();
+        assert_eq!(tokens.count(), 2);
+        assert_eq!(tokens.find(b"0123456789abcdef"), Some((0, &Owner::new("alice"))));
+        let (position, nameless) = tokens.find(b"fedcba9876543210").unwrap();
+        assert_eq!(position, 1);
         assert!(nameless.to_string().starts_with("token-"), "{nameless}");
         for wrong in [
             "",
@@ -245,7 +251,7 @@ mod tests {
             "0123456789abcdef0",
             "alice:0123456789abcdef",
         ] {
-            assert_eq!(tokens.owner_of(wrong.as_bytes()), None, "{wrong}");
+            assert_eq!(tokens.find(wrong.as_bytes()), None, "{wrong}");
         }
     }
 
@@ -275,7 +281,7 @@ mod tests {
     fn a_made_token_is_accepted_and_never_shown() {
         let token = Tokens::generate();
         let secret = token.secret().expose_secret();
-        assert!(token.tokens().owner_of(secret.as_bytes()).is_some());
+        assert!(token.tokens().find(secret.as_bytes()).is_some());
         assert!(!format!("{token:?}").contains(secret));
         assert_ne!(secret, Tokens::generate().secret().expose_secret());
     }

@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
+use sandbox_server::ServerConfig;
 
 use super::image_alias;
 
@@ -34,4 +36,7 @@ pub(crate) struct Serve {
     /// Processors of a session, such as 0.5
     #[arg(long, value_name = "COUNT")]
     pub(crate) cpus: Option<f64>,
+    /// Requests that a token may make in a minute; further ones are refused until some time has passed
+    #[arg(long, value_name = "REQUESTS", default_value_t = ServerConfig::DEFAULT_RATE_LIMIT)]
+    pub(crate) rate_limit: NonZeroU32,
 }

@@ -50,6 +50,7 @@ fn config(serve: &Serve, tokens: Tokens) -> anyhow::Result<ServerConfig> {
         .lifetime(Lifetime::Persistent)
         .image_aliases(serve.image_alias.iter().cloned())
         .shared_paths(serve.share.iter().cloned())
+        .rate_limit(serve.rate_limit)
         .limits(limits(serve)?))
 }
 

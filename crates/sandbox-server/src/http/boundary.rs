@@ -1,13 +1,10 @@
 //! What every request passes on its way in and every answer on its way out.
 
-use std::panic::AssertUnwindSafe;
-
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use chrono::{SubsecRound, Utc};
-use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use sandbox_api::types as wire;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -24,19 +21,18 @@ pub(super) async fn boundary(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     // Who waits for permission to send a body can do without it: reading would be that permission.
     let waits = head.headers.contains_key(header::EXPECT);
+    let connects = head.method == Method::CONNECT;
     let drain = Drain::new(body);
     let request = Request::from_parts(head, drain.body());
-    let answer = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .instrument(span.clone())
-        .await;
-    let mut response = answer.unwrap_or_else(|_| {
-        tracing::error!(request = id, "a handler panicked");
-        ApiError::internal().into_response()
-    });
+    let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         span.in_scope(|| log(&id, &error));
         response = with_body(response, error, &id);
+        if connects {
+            // A client that did not wait for the answer has sent what is no HTTP.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         if !waits {
             drain.finish().await;
         }

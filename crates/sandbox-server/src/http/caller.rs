@@ -1,28 +1,104 @@
-//! Who is asking.
+//! Who is asking, and how often.
 
-use axum::extract::FromRequestParts;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::time::Instant;
 
 use super::App;
 use super::error::ApiError;
+use super::tunnel;
 use crate::backend::Owner;
+use crate::rate_limit::{Meter, RateLimit, Standing};
+use crate::tokens::Tokens;
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// Those who may ask. There is a meter for each token the server was started with, and nothing is kept of any other:
+/// whoever guesses tokens learns nothing but that they are wrong, and makes nothing grow.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    tokens: Tokens,
+    limit: RateLimit,
+    meters: Vec<Meter>,
+}
+
+impl Callers {
+    pub(crate) fn new(tokens: Tokens, per_minute: NonZeroU32) -> Self {
+        let now = Instant::now();
+        Self {
+            limit: RateLimit::per_minute(per_minute),
+            meters: (0..tokens.count()).map(|_| Meter::new(now)).collect(),
+            tokens,
+        }
+    }
+
+    /// Whose token this is, and where that stands after one more request. `None` if it is nobody's.
+    fn count(&self, token: &[u8]) -> Option<(&Owner, Standing)> {
+        let (position, owner) = self.tokens.find(token)?;
+        let standing = self.meters.get(position)?.count(self.limit, Instant::now());
+        Some((owner, standing))
+    }
+}
+
+/// Counts every request that comes with a valid token and tells where the token stands with every answer, whoever
+/// gives it. A request without one goes on as nobody's.
+pub(super) async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let token = if request.method() == Method::CONNECT {
+        tunnel::token(request.headers())
+    } else {
+        token(request.headers()).map(Into::into)
+    };
+    let Some((owner, standing)) = token.and_then(|token| app.callers.count(&token)) else {
+        return next.run(request).await;
+    };
+    let mut response = match standing.too_early {
+        Some(wait) => ApiError::rate_limited(wait).into_response(),
+        None => {
+            request.extensions_mut().insert(Caller(owner.clone()));
+            next.run(request).await
+        }
+    };
+    tell(standing, response.headers_mut());
+    response
+}
+
+fn tell(standing: Standing, headers: &mut HeaderMap) {
+    // Rounded up: at that second everything is there.
+    let reset = Utc::now() + standing.full_in + Duration::from_nanos(999_999_999);
+    headers.insert(LIMIT, standing.limit.into());
+    headers.insert(REMAINING, standing.remaining.into());
+    headers.insert(RESET, HeaderValue::from(reset.timestamp()));
+}
 
 /// The owner of the token a request came with. A handler that serves owners takes one, and so cannot be reached
 /// without a token.
 #[derive(Debug, Clone)]
 pub(super) struct Caller(pub(super) Owner);
 
-impl FromRequestParts<App> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
-        let mut values = parts.headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(ApiError::unauthorized());
-        };
-        let owner = bearer(value.as_bytes()).and_then(|token| app.tokens.owner_of(token));
-        owner.map(Self).ok_or_else(ApiError::unauthorized)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let caller = parts.extensions.get::<Self>();
+        caller.cloned().ok_or_else(ApiError::unauthorized)
+    }
+}
+
+fn token(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => bearer(value.as_bytes()),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One table from what went wrong to what is answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,6 +19,8 @@ pub(super) struct ApiError {
     /// For people.
     pub(super) message: String,
     pub(super) details: Map<String, Value>,
+    /// In seconds.
+    pub(super) retry_after: Option<u64>,
     /// For the log.
     pub(super) source: Option<Arc<service::Error>>,
 }
@@ -29,6 +32,7 @@ impl ApiError {
             code,
             message: message.into(),
             details: Map::new(),
+            retry_after: None,
             source: None,
         }
     }
@@ -57,6 +61,16 @@ impl ApiError {
         )
     }
 
+    /// The next request can be made after `wait`.
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        let wait = whole_seconds(wait);
+        let message = format!("too many requests; the next one can be made in {wait} s");
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
+        }
+    }
+
     pub(super) fn unsupported_media_type(found: Option<&str>, expected: &str) -> Self {
         let message = match found {
             Some(found) => format!("{found:?} is not read here; send {expected}"),
@@ -69,14 +83,6 @@ impl ApiError {
         )
     }
 
-    pub(super) fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "INTERNAL_ERROR",
-            "the server failed to answer",
-        )
-    }
-
     pub(super) fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
@@ -85,17 +91,16 @@ impl ApiError {
     /// What the answer says beside its body.
     pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("Bearer realm=\"sandbox\""),
-                );
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"sandbox\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        let must_say_when = matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
+        if let Some(wait) = self.retry_after.or(must_say_when.then_some(1)) {
+            headers.insert(header::RETRY_AFTER, wait.into());
         }
         headers
     }
@@ -126,9 +131,16 @@ impl From<service::Error> for ApiError {
             code,
             message,
             details,
+            retry_after: error.retry_after.map(whole_seconds),
             source: Some(Arc::new(error)),
         }
     }
+}
+
+/// Rounded up, and never none: who waits this long does not come too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    let up = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(up).max(1)
 }
 
 impl IntoResponse for ApiError {

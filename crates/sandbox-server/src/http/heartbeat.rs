@@ -65,6 +65,10 @@ mod tests {
 
     use super::*;
 
+    fn failure() -> ApiError {
+        crate::service::Error::internal().into()
+    }
+
     fn rescue(error: ApiError) -> String {
         error.message
     }
@@ -86,9 +90,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_is_an_error_as_long_as_it_can_be() {
-        let early = answer(async { Err::<String, _>(ApiError::internal()) }, rescue).await;
+        let early = answer(async { Err::<String, _>(failure()) }, rescue).await;
         assert!(early.is_err());
-        let late = body_after(15, Err(ApiError::internal())).await;
+        let late = body_after(15, Err(failure())).await;
         assert_eq!(late, " \"the server failed to answer\"");
     }
 }

@@ -10,6 +10,7 @@ mod heartbeat;
 mod idempotency_key;
 mod json;
 mod listener;
+mod panics;
 mod query;
 mod session_path;
 mod sessions;
@@ -26,15 +27,15 @@ use sandbox_api::types as wire;
 
 use self::error::ApiError;
 use crate::service::Service;
-use crate::tokens::Tokens;
 
+pub(crate) use self::caller::Callers;
 pub(crate) use self::listener::Listener;
 
 /// What handlers work with.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) service: Arc<Service>,
-    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) callers: Arc<Callers>,
 }
 
 /// The path below which the API is.
@@ -55,16 +56,21 @@ pub(crate) fn router(app: App) -> Router {
         .route(
             "/sessions/{sessionId}/files",
             post(files::upload).get(files::download),
-        )
-        .route("/health", get(health));
-    Router::new()
+        );
+    let counted = Router::new()
         .nest(BASE, api)
-        .route("/health", get(health))
         .fallback(|uri: Uri| async move { unknown_route(&uri) })
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), tunnel::intercept))
+        .layer(middleware::from_fn(panics::catch))
+        .layer(middleware::from_fn_with_state(app.clone(), caller::admit));
+    Router::new()
+        .route("/health", get(health))
+        .route(&format!("{BASE}/health"), get(health))
+        .method_not_allowed_fallback(wrong_method)
+        .merge(counted)
         // Each handler that reads a body has its own limit.
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(app.clone(), tunnel::intercept))
         .layer(middleware::from_fn(boundary::boundary))
         .with_state(app)
 }

@@ -1,6 +1,7 @@
 //! Why the service refuses or fails.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -34,6 +35,8 @@ pub(crate) struct Error {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
     pub(crate) details: Map<String, Value>,
+    /// After what time it makes sense to try again, where that is known.
+    pub(crate) retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -43,6 +46,7 @@ impl Error {
             kind,
             message: message.into(),
             details: Map::new(),
+            retry_after: None,
             source: None,
         }
     }

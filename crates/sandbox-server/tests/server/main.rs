@@ -16,6 +16,7 @@ mod files;
 mod http;
 mod idempotency;
 mod lifecycle;
+mod rate_limit;
 mod sessions;
 mod ssh;
 mod tunnel;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     trials.extend(http::trials(&runtime, &server));
     trials.extend(sessions::trials(&runtime, &server));
     trials.extend(idempotency::trials(&runtime, &server));
+    trials.extend(rate_limit::trials(&runtime, &server));
     trials.extend(files::trials(&runtime, &server));
     trials.extend(tunnel::trials(&runtime, &server));
     trials.extend(lifecycle::trials(&runtime));

@@ -298,6 +298,7 @@ async fn long_code_is_kept_alive(server: &TestServer) {
     assert_eq!(answer.header("transfer-encoding"), "chunked");
     assert_eq!(answer.header("content-type"), "application/json");
     assert!(answer.body.starts_with(b" "), "{}", answer.text());
+    assert_eq!(answer.header("x-ratelimit-limit"), "6000");
     assert_eq!(answer.json(), completed("done\n"));
     server.delete(&session).await;
 }

@@ -297,17 +297,14 @@ async fn what_is_no_tunnel_is_refused(server: &TestServer) {
         answer.assert_error(400, "INVALID_REQUEST", words);
         assert_eq!(answer.header("connection"), "close", "{request}");
     }
-    for path in [
-        "/v1/sessions",
-        "/v1/sessions/",
-        "/health",
-        "/v1/nothing/else",
-        "/",
-    ] {
+    for path in ["/v1/sessions", "/v1/sessions/", "/v1/nothing/else", "/"] {
         refused(server, alices(path))
             .await
             .assert_error(404, "NOT_FOUND", &["there is nothing at"]);
     }
+    let health = refused(server, alices("/health")).await;
+    health.assert_error(405, "METHOD_NOT_ALLOWED", &["CONNECT"]);
+    assert_eq!(health.header("connection"), "close");
     for target in [
         "/v1/sessions/x",
         "/sessions/00000000-0000-4000-8000-000000000000/tunnel",

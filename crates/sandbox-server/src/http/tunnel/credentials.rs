@@ -11,7 +11,7 @@ use super::super::caller::{bearer, credentials};
 
 /// The token in `Authorization`, or where there is none in `Proxy-Authorization`: that is all that clients can send
 /// who take us for a proxy, and most of those know Basic only, whose password is the token then.
-pub(super) fn token(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
+pub(in crate::http) fn token(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     if headers.contains_key(AUTHORIZATION) {
         return bearer(only(headers, &AUTHORIZATION)?).map(Cow::Borrowed);
     }

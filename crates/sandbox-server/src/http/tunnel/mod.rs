@@ -3,17 +3,20 @@
 mod credentials;
 mod target;
 
+use axum::RequestExt;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Version};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{Method, Version};
 use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
 
+pub(super) use self::credentials::token;
 use self::target::session;
 use super::App;
+use super::caller::Caller;
 use super::error::ApiError;
 
 /// What the answer has said since there are proxies; some clients look for these words.
@@ -24,24 +27,12 @@ pub(super) async fn intercept(State(app): State<App>, request: Request, next: Ne
     if request.method() != Method::CONNECT {
         return next.run(request).await;
     }
-    match connect(&app, request).await {
-        Ok(response) => response,
-        Err(error) => {
-            let mut response = error.into_response();
-            // A client that did not wait for the answer has sent what is no HTTP.
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
-            response
-        }
-    }
+    connect(&app, request).await.into_response()
 }
 
 async fn connect(app: &App, mut request: Request) -> Result<Response, ApiError> {
     check(&request)?;
-    let owner = credentials::token(request.headers())
-        .and_then(|token| app.tokens.owner_of(&token))
-        .ok_or_else(ApiError::unauthorized)?;
+    let Caller(owner) = request.extract_parts().await?;
     let session = session(request.uri())?;
     let tunnel = app.service.open_tunnel(&owner, session).await?;
     let upgrade = hyper::upgrade::on(&mut request);
