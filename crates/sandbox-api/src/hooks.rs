@@ -4,9 +4,11 @@
 //!   gets none: it is often sent to servers that are not yet known to be the right ones.
 //! - An error answer always has the body of an API error afterwards. A proxy's HTML page becomes one with the same
 //!   status and headers; the generated code alone would report such an answer without its status.
+//! - What an answer said is told to the [`Observation`] that watches the request, if one does.
 //! - An answer that has to be held in memory as a whole must not be larger than [`MAX_JSON_BYTES`].
 
 mod answer;
+mod observation;
 mod token;
 
 use std::{fmt, sync::Arc};
@@ -16,6 +18,7 @@ use reqwest::{Request, Response, header::AUTHORIZATION};
 
 pub use self::{
     answer::{MAX_ERROR_BYTES, MAX_JSON_BYTES},
+    observation::Observation,
     token::{BearerToken, InvalidToken},
 };
 use crate::Client;
@@ -75,6 +78,7 @@ impl ClientHooks<Hooks> for Client {
 
     async fn exec(&self, request: Request, info: &OperationInfo) -> reqwest::Result<Response> {
         let response = self.client().execute(request).await?;
+        Observation::note_head(&response);
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             Ok(answer::with_error_body(response).await)

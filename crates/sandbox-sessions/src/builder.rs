@@ -7,9 +7,11 @@ use secrecy::SecretString;
 
 use crate::api_url::ApiUrl;
 use crate::token::parse_token;
-use crate::{Error, ErrorKind, SessionsClient};
+use crate::{Error, ErrorKind, RetryPolicy, SessionsClient};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Shorter than the whole request's: what could not be connected was surely not carried out, and is tried again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_USER_AGENT: &str = concat!("sandbox-sessions/", env!("CARGO_PKG_VERSION"));
 
 /// Settings of a [`SessionsClient`], made by [`SessionsClient::builder`].
@@ -32,6 +34,7 @@ pub struct SessionsClientBuilder {
     url: String,
     token: SecretString,
     timeout: Duration,
+    retries: RetryPolicy,
     http: HttpSettings,
     http_client: Option<reqwest::Client>,
 }
@@ -50,6 +53,7 @@ impl SessionsClientBuilder {
             url: String::new(),
             token: SecretString::default(),
             timeout: DEFAULT_TIMEOUT,
+            retries: RetryPolicy::default(),
             http: HttpSettings::default(),
             http_client: None,
         }
@@ -70,8 +74,27 @@ impl SessionsClientBuilder {
 
     /// How long one HTTP request may take, from the start of connecting to the last byte of the answer. The
     /// default is 30 s. Requests that run code may take this long on top of the code's own timeout.
+    ///
+    /// A request that is repeated may take this long each time; [`RetryPolicy::total_time`] bounds the whole.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// How requests that failed are repeated; [`RetryPolicy`] says which are, and what the defaults are.
+    ///
+    /// ```
+    /// use sandbox_sessions::{RetryPolicy, SessionsClient};
+    ///
+    /// let client = SessionsClient::builder()
+    ///     .url("https://api.sandbox.example.com/v1")
+    ///     .token("your-token-here")
+    ///     .retries(RetryPolicy::none())
+    ///     .build()?;
+    /// # Ok::<(), sandbox_sessions::Error>(())
+    /// ```
+    pub fn retries(mut self, policy: RetryPolicy) -> Self {
+        self.retries = policy;
         self
     }
 
@@ -107,7 +130,7 @@ impl SessionsClientBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidArgument`] for a URL or token that is missing or unusable, a timeout of zero, a
-    /// certificate or user agent that cannot be used, and for settings that an own
+    /// retry policy that allows no attempt, a certificate or user agent that cannot be used, and for settings that an own
     /// [`http_client`](Self::http_client) would ignore.
     pub fn build(self) -> Result<SessionsClient, Error> {
         let url = ApiUrl::parse("API URL", &self.url)?;
@@ -115,6 +138,7 @@ impl SessionsClientBuilder {
         if self.timeout.is_zero() {
             return Err(Error::invalid_argument("timeout", "is zero"));
         }
+        self.retries.check()?;
         let http = match self.http_client {
             None => self.http.build(&url)?,
             Some(client) if self.http == HttpSettings::default() => client,
@@ -125,7 +149,13 @@ impl SessionsClientBuilder {
                 ));
             }
         };
-        Ok(SessionsClient::assemble(url, token, self.timeout, http))
+        Ok(SessionsClient::assemble(
+            url,
+            token,
+            self.timeout,
+            self.retries,
+            http,
+        ))
     }
 }
 
@@ -150,6 +180,7 @@ impl HttpSettings {
         }
         let builder = reqwest::Client::builder()
             .user_agent(self.user_agent.as_deref().unwrap_or(DEFAULT_USER_AGENT))
+            .connect_timeout(CONNECT_TIMEOUT)
             .tls_danger_accept_invalid_certs(self.accept_invalid_certs)
             // A redirected POST would silently become a GET, and a token must not follow to another host.
             .redirect(Policy::none());
@@ -179,6 +210,7 @@ impl fmt::Debug for SessionsClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionsClientBuilder")
             .field("timeout", &self.timeout)
+            .field("retries", &self.retries)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sandbox_api::hooks::{BearerToken, Hooks};
@@ -10,7 +11,7 @@ use crate::requests::{
     CheckHealth, CreateSession, DeleteSession, DownloadFile, GetSession, ListSessions, PauseSession,
     ResumeSession, RunCode, RunCommand, UploadFile,
 };
-use crate::{Error, FileContent, SessionId, SessionsClientBuilder};
+use crate::{Error, FileContent, RetryPolicy, SessionId, SessionsClientBuilder};
 
 /// A client of the Sandbox API.
 ///
@@ -40,6 +41,9 @@ struct Inner {
     api: sandbox_api::Client,
     url: ApiUrl,
     timeout: Duration,
+    retries: RetryPolicy,
+    /// Whether the API has shown that it knows the header `Idempotency-Key`.
+    knows_idempotency_keys: AtomicBool,
 }
 
 impl SessionsClient {
@@ -72,14 +76,31 @@ impl SessionsClient {
         url: ApiUrl,
         token: BearerToken,
         timeout: Duration,
+        retries: RetryPolicy,
         http: reqwest::Client,
     ) -> Self {
         let api = sandbox_api::Client::new_with_client(url.as_str(), http, Hooks::bearer(token));
-        Self(Arc::new(Inner { api, url, timeout }))
+        Self(Arc::new(Inner {
+            api,
+            url,
+            timeout,
+            retries,
+            knows_idempotency_keys: AtomicBool::new(false),
+        }))
     }
 
     pub(crate) fn api(&self) -> &sandbox_api::Client {
         &self.0.api
+    }
+
+    /// Whether creation can be repeated with a key of this crate's making. An API that does not know the header
+    /// would ignore it and create a second session.
+    pub(crate) fn knows_idempotency_keys(&self) -> bool {
+        self.0.knows_idempotency_keys.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_idempotency_keys(&self) {
+        self.0.knows_idempotency_keys.store(true, Ordering::Relaxed);
     }
 
     /// The API's base URL, without a trailing slash.
@@ -92,6 +113,19 @@ impl SessionsClient {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.0.timeout
+    }
+
+    /// How requests that failed are repeated.
+    ///
+    /// ```
+    /// use sandbox_sessions::{RetryPolicy, SessionsClient};
+    ///
+    /// let client = SessionsClient::new("https://api.sandbox.example.com/v1", "your-token-here")?;
+    /// assert_eq!(*client.retries(), RetryPolicy::default());
+    /// # Ok::<(), sandbox_sessions::Error>(())
+    /// ```
+    pub fn retries(&self) -> &RetryPolicy {
+        &self.0.retries
     }
 
     /// Creates a session; it is ready for use when the request returns.
@@ -160,6 +194,7 @@ impl fmt::Debug for SessionsClient {
         f.debug_struct("SessionsClient")
             .field("url", &self.api_url())
             .field("timeout", &self.timeout())
+            .field("retries", self.retries())
             .finish_non_exhaustive()
     }
 }

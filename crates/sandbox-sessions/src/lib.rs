@@ -26,8 +26,13 @@
 //! (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) are honoured, except for an API on the machine's own loopback
 //! address. Redirects are not followed, so that a token never goes to a host it was not meant for.
 //!
-//! Each request is traced in a [`tracing`] span named `request`, with the fields `operation`, `session`,
-//! `status` and `request_id`: never with code, output, metadata or the token.
+//! Requests that failed are repeated where that can do no harm, with growing random pauses and within limits
+//! that can be set: see [`RetryPolicy`].
+//!
+//! Each operation is traced in a [`tracing`] span named `request`, at the level `DEBUG`, with the fields
+//! `operation`, `session`, `attempts`, `status` and `request_id`; and each decision to repeat a request is an
+//! event at the level `INFO`, with the attempt that failed, the reason and the pause. Neither ever has code,
+//! output, metadata or the token.
 //!
 //! # Coming from Python
 //!
@@ -48,6 +53,7 @@
 //! | `session.to_dict()` | `serde_json::to_value(&session)?` |
 //! | `repr(session)` | `Debug`; `Display` is shorter |
 //! | `SessionStatus.RUNNING`, `.value` | [`SessionStatus::Running`], `Display` |
+//! | retries and rate limits, by hand | built in: [`RetryPolicy`], [`Error::attempts`] |
 //! | `SandboxAPIError` and its kinds, `ValueError` | [`Error`] and its [`ErrorKind`]s |
 //!
 //! Beyond the Python SDK there are [`run_command`] with an environment, [`upload_file`] and
@@ -78,6 +84,7 @@ mod error;
 mod files;
 mod language;
 mod requests;
+mod retry;
 mod send;
 mod session;
 mod session_id;
@@ -96,6 +103,7 @@ pub use requests::{
     CheckHealth, CreateSession, DeleteSession, DownloadFile, GetSession, ListSessions, PauseSession,
     RequestFuture, ResumeSession, RunCode, RunCommand, UploadFile,
 };
+pub use retry::RetryPolicy;
 pub use sandbox_api::open::{CommandStatus, HealthStatus, SessionStatus};
 pub use secrecy::SecretString;
 pub use session::Session;

@@ -4,34 +4,23 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use sandbox_api::hooks::Observation;
 use sandbox_api::{ResponseValue, types as wire};
 use tracing::{Instrument, Span, debug_span, field};
 
-use crate::error::from_api_error;
-use crate::{Error, ErrorKind, SessionId, SessionsClient};
+use crate::error::{from_api_error, out_of_time};
+use crate::retry::{Attempts, Repeat, full_jitter};
+use crate::{Error, SessionId, SessionsClient};
 
 /// What a generated endpoint returns.
 pub(crate) type Answer<T> = Result<ResponseValue<T>, sandbox_api::Error<wire::Error>>;
 
-/// When a request may be sent again after a failure.
-#[allow(dead_code, reason = "read by the retry loop, which follows")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// Done twice is as good as done once: it reads, it deletes, or a key makes it so.
-    Always,
-    /// Done twice may be once too often, so only a request that was surely not carried out is sent again.
-    OnlyIfUnprocessed,
-    /// It cannot be made a second time, because its body is a stream that is used up.
-    Never,
-}
-
 /// What is being done, for spans, errors and retries.
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {
-    name: &'static str,
-    session: Option<SessionId>,
-    #[allow(dead_code, reason = "read by the retry loop, which follows")]
-    repeat: Repeat,
+    pub(crate) name: &'static str,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) repeat: Repeat,
 }
 
 impl Operation {
@@ -65,6 +54,7 @@ impl Operation {
             "request",
             operation = self.name,
             session = self.session.map(field::display),
+            attempts = field::Empty,
             status = field::Empty,
             request_id = field::Empty,
         )
@@ -72,9 +62,11 @@ impl Operation {
 }
 
 impl SessionsClient {
-    /// Sends the request that `call` makes and waits for the whole answer, at most as long as `timeout`.
+    /// Sends the request that `call` makes and waits for the whole answer, at most as long as `timeout`; repeats
+    /// it where the operation and the client's policy allow that.
     ///
-    /// `call` is a function, not a future, because a request may have to be made more than once.
+    /// `call` is a function, not a future, because a request may have to be made more than once. It is called
+    /// once for an operation that is [never](Repeat::Never) repeated.
     pub(crate) async fn send<T, F>(
         &self,
         operation: Operation,
@@ -85,22 +77,38 @@ impl SessionsClient {
         F: Future<Output = Answer<T>>,
     {
         let span = operation.span();
-        let attempt = tokio::time::timeout(timeout, call()).instrument(span.clone());
-        let result = match attempt.await {
-            Ok(Ok(answer)) => {
-                record(&span, Some(answer.status()), request_id(answer.headers()));
+        let attempts = Attempts {
+            policy: self.retries(),
+            operation,
+            each: timeout,
+            all: self.retries().total_for(timeout, self.timeout()),
+        };
+        let result = attempts
+            .run(|limit| attempt(limit, call()), full_jitter)
+            .instrument(span.clone())
+            .await;
+        match result {
+            Ok((answer, number)) => {
+                record(&span, number, Some(answer.status()), request_id(answer.headers()));
                 Ok(answer.into_inner())
             }
-            Ok(Err(error)) => Err(from_api_error(error)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Timeout,
-                format!("no complete answer within {timeout:?}"),
-            )),
-        };
-        result.map_err(|error| {
-            record(&span, error.status(), error.request_id());
-            error.during(operation.name)
-        })
+            Err(error) => {
+                record(&span, error.attempts(), error.status(), error.request_id());
+                Err(error.during(operation.name))
+            }
+        }
+    }
+}
+
+/// One attempt, which is abandoned after `limit`.
+async fn attempt<T>(
+    limit: Duration,
+    call: impl Future<Output = Answer<T>>,
+) -> Result<ResponseValue<T>, Error> {
+    let observation = Observation::default();
+    match tokio::time::timeout(limit, observation.of(call)).await {
+        Ok(answer) => answer.map_err(|error| from_api_error(error, &observation)),
+        Err(_) => Err(out_of_time(limit, &observation)),
     }
 }
 
@@ -109,7 +117,8 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-request-id")?.to_str().ok()
 }
 
-fn record(span: &Span, status: Option<StatusCode>, request_id: Option<&str>) {
+fn record(span: &Span, attempts: u32, status: Option<StatusCode>, request_id: Option<&str>) {
+    span.record("attempts", attempts);
     span.record("status", status.map(|status| status.as_u16()));
     span.record("request_id", request_id);
 }

@@ -1,10 +1,11 @@
 //! Bringing answers into the shape that the generated code expects.
 
 use http::response::Parts;
-use http_body_util::Limited;
+use http_body_util::{BodyExt, Limited};
 use reqwest::{Body, Response, ResponseBuilderExt, StatusCode, header::CONTENT_LENGTH};
 use serde_json::{Map, Value};
 
+use super::Observation;
 use crate::types;
 
 /// How large the body of an answer may be that is not an error and not a file, in bytes.
@@ -19,10 +20,17 @@ pub const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How much of a body that is not an API error is passed on, in characters.
 const SNIPPET_CHARACTERS: usize = 256;
 
-/// The same answer, whose body fails once more than [`MAX_JSON_BYTES`] were read.
+/// The same answer, whose body is noted as it is read, and fails once more than [`MAX_JSON_BYTES`] were.
 pub(super) fn limited(response: Response) -> Response {
     let (parts, body) = into_parts(response);
-    http::Response::from_parts(parts, Body::wrap(Limited::new(body, MAX_JSON_BYTES))).into()
+    let body = Limited::new(body, MAX_JSON_BYTES).map_frame(|frame| {
+        frame
+            .data_ref()
+            .into_iter()
+            .for_each(|piece| Observation::note_body(piece));
+        frame
+    });
+    http::Response::from_parts(parts, Body::wrap(body)).into()
 }
 
 /// The same error answer, whose body is that of an API error.
@@ -54,6 +62,7 @@ fn into_parts(response: Response) -> (Parts, Body) {
 async fn beginning_of_body(response: &mut Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
+        Observation::note_body(&chunk);
         body.extend_from_slice(&chunk);
         if body.len() >= MAX_ERROR_BYTES {
             body.truncate(MAX_ERROR_BYTES);

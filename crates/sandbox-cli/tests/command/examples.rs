@@ -7,10 +7,11 @@ use libtest_mimic::Trial;
 use crate::support::{Place, Serve, stderr, stdout};
 
 /// Each with what it cannot print without having worked.
-const EXAMPLES: [(&str, &[&str]); 5] = [
+const EXAMPLES: [(&str, &[&str]); 6] = [
     ("basic_session", &["Created: ", "Status: running"]),
     ("listing_and_pagination", &["Total sessions: "]),
     ("error_handling", &[]),
+    ("retries", &["The same session: true"]),
     ("batch_operations", &["Processing "]),
     (
         "run_code",

@@ -10,6 +10,7 @@ mod seconds;
 mod ssh_public_key;
 mod text;
 mod variable_name;
+mod visible_ascii;
 
 pub(crate) use image::check_image;
 pub(crate) use integer::integer;
@@ -18,3 +19,4 @@ pub(crate) use seconds::whole_seconds;
 pub(crate) use ssh_public_key::check_ssh_public_key;
 pub(crate) use text::text;
 pub(crate) use variable_name::check_variable_name;
+pub(crate) use visible_ascii::visible_ascii;

@@ -2,11 +2,13 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use chrono::Utc;
 use http_body_util::LengthLimitError;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode};
+use sandbox_api::hooks::Observation;
 use sandbox_api::types as wire;
 use serde_json::{Map, Value};
 
@@ -18,25 +20,20 @@ const MAX_MESSAGE: usize = 1024;
 /// How much of an answer that makes no sense is kept, in characters.
 const MAX_SNIPPET: usize = 256;
 
-/// The one status whose body the generated code reads as a success. It reports failures to do so without the
-/// status; answers with other statuses never fail that way, because the hooks of `sandbox-api` give each
-/// error a sound body.
-const DECODED: StatusCode = StatusCode::OK;
-
-/// What a failure of the generated client means to callers.
-pub(crate) fn from_api_error(error: sandbox_api::Error<wire::Error>) -> Error {
+/// What a failure of the generated client means to callers. `seen` is what the answer said before it failed.
+pub(crate) fn from_api_error(error: sandbox_api::Error<wire::Error>, seen: &Observation) -> Error {
     use sandbox_api::Error as Api;
     match error {
-        Api::CommunicationError(cause) => unreachable_api(cause, None),
-        Api::ResponseBodyError(cause) => unreachable_api(cause, Some(DECODED)),
+        Api::CommunicationError(cause) | Api::ResponseBodyError(cause) | Api::InvalidUpgrade(cause) => {
+            incomplete(cause, beginning_of_answer(seen))
+        }
         Api::ErrorResponse(answer) => {
             let (status, headers) = (answer.status(), answer.headers().clone());
             refused(status, &headers, answer.into_inner())
         }
-        Api::InvalidResponsePayload(body, cause) => unreadable(&body, &cause),
+        Api::InvalidResponsePayload(body, cause) => unreadable(&body, &cause, seen),
         Api::UnexpectedResponse(response) => undocumented(&response),
-        // Neither upgrades nor failing hooks are in use, and requests are checked when they are made.
-        Api::InvalidUpgrade(cause) => unreachable_api(cause, None),
+        // No hook fails, and requests are checked when they are made.
         Api::InvalidRequest(reason) | Api::Custom(reason) => {
             Error::new(ErrorKind::InvalidArgument, "the request cannot be made").with_source(Text(reason))
         }
@@ -45,17 +42,29 @@ pub(crate) fn from_api_error(error: sandbox_api::Error<wire::Error>) -> Error {
 
 /// What it means that a file stopped in the middle.
 pub(crate) fn broken_download(cause: reqwest::Error) -> Error {
-    unreachable_api(cause, Some(DECODED))
+    let seen = Answer {
+        status: Some(StatusCode::OK),
+        ..Answer::default()
+    };
+    incomplete(cause, seen)
 }
 
-/// No complete answer arrived.
-fn unreachable_api(cause: reqwest::Error, status: Option<StatusCode>) -> Error {
+/// The attempt was abandoned after `limit`.
+pub(crate) fn out_of_time(limit: Duration, seen: &Observation) -> Error {
+    Error::new(ErrorKind::Timeout, format!("no complete answer within {limit:?}"))
+        .with_answer(beginning_of_answer(seen))
+}
+
+/// No complete answer arrived; `seen` is what did.
+fn incomplete(cause: reqwest::Error, seen: Answer) -> Error {
     let (kind, message) = if has_cause::<LengthLimitError>(&cause) {
         let limit = sandbox_api::hooks::MAX_JSON_BYTES;
         (
             ErrorKind::Decode,
             format!("the answer is larger than {limit} bytes"),
         )
+    } else if cause.is_connect() {
+        (ErrorKind::Connection, "cannot connect to the API".to_owned())
     } else if cause.is_timeout() {
         (
             ErrorKind::Timeout,
@@ -66,9 +75,7 @@ fn unreachable_api(cause: reqwest::Error, status: Option<StatusCode>) -> Error {
             ErrorKind::InvalidArgument,
             "the request cannot be made".to_owned(),
         )
-    } else if cause.is_connect() {
-        (ErrorKind::Connection, "cannot connect to the API".to_owned())
-    } else if status.is_some() {
+    } else if seen.status.is_some() {
         (
             ErrorKind::Connection,
             "the connection was lost during the answer".to_owned(),
@@ -79,13 +86,20 @@ fn unreachable_api(cause: reqwest::Error, status: Option<StatusCode>) -> Error {
             "the connection was lost before an answer came".to_owned(),
         )
     };
+    let error = Error::new(kind, message).with_answer(seen);
+    let error = if cause.is_connect() { error.unsent() } else { error };
     // The operation and the session are said elsewhere, and the URL would only repeat them.
-    Error::new(kind, message)
-        .with_source(cause.without_url())
-        .with_answer(Answer {
-            status,
-            ..Answer::default()
-        })
+    error.with_source(cause.without_url())
+}
+
+/// What is known of an answer of which not all has arrived.
+fn beginning_of_answer(seen: &Observation) -> Answer {
+    Answer {
+        status: seen.status(),
+        details: snippet_details(&seen.beginning_of_body()),
+        request_id: seen.request_id().map(|id| printable(&id, MAX_SNIPPET)),
+        ..Answer::default()
+    }
 }
 
 /// The API, or something before it, answered with an error.
@@ -110,21 +124,32 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: wire::Error) -> Error 
 }
 
 /// A success whose body is not what the contract promises.
-fn unreadable(body: &[u8], cause: &serde_json::Error) -> Error {
-    // Four bytes are the most that a character takes.
+fn unreadable(body: &[u8], cause: &serde_json::Error, seen: &Observation) -> Error {
+    let message = match seen.content_type() {
+        Some(other) if !other.to_ascii_lowercase().contains("json") => {
+            let other = printable(&other, MAX_SNIPPET);
+            format!("the answer is of the type {other} and not what the API's contract promises")
+        }
+        _ => "the answer is not what the API's contract promises".to_owned(),
+    };
+    Error::new(ErrorKind::Decode, message)
+        // What JSON errors quote can be as long as the body.
+        .with_source(Text(printable(&cause.to_string(), MAX_SNIPPET)))
+        .with_answer(Answer {
+            details: snippet_details(body),
+            ..beginning_of_answer(seen)
+        })
+}
+
+/// The beginning of a body, as a detail of the error; nothing if there is none.
+fn snippet_details(body: &[u8]) -> Map<String, Value> {
+    // Servers may send white space ahead of an answer that takes its time. Four bytes are the most that a
+    // character takes.
+    let body = body.trim_ascii_start();
     let beginning = body.get(..4 * MAX_SNIPPET).unwrap_or(body);
     let snippet = printable(&String::from_utf8_lossy(beginning), MAX_SNIPPET);
-    Error::new(
-        ErrorKind::Decode,
-        "the answer is not what the API's contract promises",
-    )
-    // What JSON errors quote can be as long as the body.
-    .with_source(Text(printable(&cause.to_string(), MAX_SNIPPET)))
-    .with_answer(Answer {
-        status: Some(DECODED),
-        details: Map::from_iter([("body".to_owned(), Value::from(snippet))]),
-        ..Answer::default()
-    })
+    let detail = (!snippet.is_empty()).then(|| ("body".to_owned(), Value::from(snippet)));
+    Map::from_iter(detail)
 }
 
 /// A status that the contract does not know: a redirect, or another success.

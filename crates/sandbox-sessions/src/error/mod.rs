@@ -6,13 +6,18 @@ mod rate_limit;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
-pub(crate) use from_api::{broken_download, from_api_error};
+pub(crate) use from_api::{broken_download, from_api_error, out_of_time};
 pub use kind::ErrorKind;
 pub use rate_limit::RateLimit;
+
+/// The code of a 429 that means live sessions, not requests.
+const SESSION_LIMIT_REACHED: &str = "SESSION_LIMIT_REACHED";
 
 /// Why an operation failed.
 ///
@@ -56,6 +61,11 @@ struct Inner {
     operation: Option<&'static str>,
     message: String,
     answer: Answer,
+    attempts: u32,
+    /// No connection could be made, so nothing of the request left this machine.
+    unsent: bool,
+    /// An attempt before the last one may have been carried out.
+    maybe_done_before: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -76,6 +86,9 @@ impl Error {
             operation: None,
             message: message.into(),
             answer: Answer::default(),
+            attempts: 0,
+            unsent: false,
+            maybe_done_before: false,
             source: None,
         }))
     }
@@ -97,6 +110,18 @@ impl Error {
 
     pub(crate) fn during(mut self, operation: &'static str) -> Self {
         self.0.operation = Some(operation);
+        self
+    }
+
+    pub(crate) fn unsent(mut self) -> Self {
+        self.0.unsent = true;
+        self
+    }
+
+    /// Of the last of `attempts`; whether one of those before it may have been carried out.
+    pub(crate) fn after(mut self, attempts: u32, maybe_done_before: bool) -> Self {
+        self.0.attempts = attempts;
+        self.0.maybe_done_before = maybe_done_before;
         self
     }
 
@@ -149,15 +174,32 @@ impl Error {
         self.0.answer.rate_limit.as_ref()
     }
 
-    /// Whether the same call may succeed later without anybody changing anything: the connection failed, time
-    /// ran out, the rate limit was hit, or the API (or a proxy before it) was unavailable.
+    /// How often the request was sent, or could not be sent for want of a connection: more than once if the
+    /// client's [`RetryPolicy`](crate::RetryPolicy) allowed to repeat it, and 0 if a value was refused before.
     ///
-    /// This says nothing about whether the failed attempt took effect. After a lost connection a session may
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) {
+    /// if let Err(error) = client.list_sessions().await {
+    ///     eprintln!("gave up after {} attempts: {error}", error.attempts());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything: the connection failed, time
+    /// ran out, too many requests were made, or the API (or a proxy before it) was unavailable. Too many live
+    /// sessions (`SESSION_LIMIT_REACHED`) are not among it, since what helps is to delete one.
+    ///
+    /// This says nothing about whether the failed attempts took effect. After a lost connection a session may
     /// have been created all the same.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
-            ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::RateLimited => true,
+            ErrorKind::Connection | ErrorKind::Timeout => true,
+            ErrorKind::RateLimited => self.error_code() != Some(SESSION_LIMIT_REACHED),
             ErrorKind::Operation => self.0.answer.status.is_some_and(|status| {
                 matches!(
                     status,
@@ -172,6 +214,29 @@ impl Error {
             | ErrorKind::InvalidArgument
             | ErrorKind::Decode => false,
         }
+    }
+
+    /// Whether the attempt that failed has certainly had no effect.
+    ///
+    /// No status but 429 proves that. A limit is checked before the request is looked at; but proxies answer
+    /// with 502, 503 and 504 also when they lost a server that was at work on the request, and servers have used
+    /// 408 for code that ran too long.
+    pub(crate) fn is_surely_unprocessed(&self) -> bool {
+        self.0.unsent || self.0.kind == ErrorKind::RateLimited
+    }
+
+    /// Whether an attempt before the last one may have had an effect.
+    pub(crate) fn maybe_done_before(&self) -> bool {
+        self.0.maybe_done_before
+    }
+
+    /// How long the API asks to stay away.
+    pub(crate) fn advised_wait(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let limit = self.rate_limit()?;
+        // Every answer tells the reset; it is a reason to wait only when the limit has been hit.
+        let reset = limit.reset().filter(|_| self.0.kind == ErrorKind::RateLimited);
+        let until_reset = || (reset? - now).to_std().ok();
+        limit.retry_after().or_else(until_reset)
     }
 }
 
@@ -194,6 +259,10 @@ impl fmt::Display for Error {
             write!(f, "{separator}request {id}")?;
             separator = ", ";
         }
+        if self.attempts() > 1 {
+            write!(f, "{separator}{} attempts", self.attempts())?;
+            separator = ", ";
+        }
         if separator == ", " {
             f.write_str(")")
         } else {
@@ -210,7 +279,9 @@ impl fmt::Debug for Error {
             operation,
             message,
             answer,
+            attempts,
             source,
+            ..
         } = &*self.0;
         let mut shown = f.debug_struct("Error");
         shown.field("kind", kind);
@@ -220,6 +291,9 @@ impl fmt::Debug for Error {
         shown.field("message", message);
         if *answer != Answer::default() {
             shown.field("answer", answer);
+        }
+        if *attempts > 1 {
+            shown.field("attempts", attempts);
         }
         if let Some(source) = source {
             shown.field("source", source);

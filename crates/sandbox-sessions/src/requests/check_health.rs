@@ -1,11 +1,13 @@
 use std::future::IntoFuture;
 
 use super::RequestFuture;
-use crate::send::{Operation, Repeat};
+use crate::retry::Repeat;
+use crate::send::Operation;
 use crate::{Error, HealthStatus, SessionsClient};
 
 /// A request for the API's health, made by [`SessionsClient::check_health`]; awaiting it sends it, without
-/// the token.
+/// the token. It is sent once, whatever the client's [`RetryPolicy`](crate::RetryPolicy): that the API cannot
+/// serve is an answer, too.
 ///
 /// # Errors
 ///

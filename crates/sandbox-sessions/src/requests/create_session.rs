@@ -1,12 +1,16 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
+use sandbox_api::bounded::VisibleAscii;
 use sandbox_api::types as wire;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::RequestFuture;
-use crate::arguments::{check_image, check_ssh_public_key, to_metadata, whole_seconds};
+use crate::arguments::{check_image, check_ssh_public_key, to_metadata, visible_ascii, whole_seconds};
+use crate::retry::Repeat;
 use crate::send::Operation;
 use crate::{Error, Session, SessionsClient};
 
@@ -42,6 +46,7 @@ pub struct CreateSession {
     image: Option<String>,
     metadata: Option<Result<Map<String, Value>, Error>>,
     ssh_public_key: Option<String>,
+    idempotency_key: Option<String>,
 }
 
 impl CreateSession {
@@ -52,6 +57,7 @@ impl CreateSession {
             image: None,
             metadata: None,
             ssh_public_key: None,
+            idempotency_key: None,
         }
     }
 
@@ -82,6 +88,34 @@ impl CreateSession {
         self.ssh_public_key = Some(line.into());
         self
     }
+
+    /// Names this creation with 1 to 255 visible ASCII characters, so that it can be asked for again: for 24 hours
+    /// the API gives requests with the same key and the same settings the session that the first of them created.
+    /// Other settings are an [`Operation`](crate::ErrorKind::Operation) error with the code
+    /// `IDEMPOTENCY_KEY_REUSED`; if the session has ended meanwhile, the code is `SESSION_ENDED`.
+    ///
+    /// With a key the client repeats the request also when it cannot know whether a session was created, as
+    /// [`RetryPolicy`](crate::RetryPolicy) says; and a program that keeps the key can ask again after it was
+    /// restarted. The API must know the header `Idempotency-Key`: one that ignores it creates a second session.
+    ///
+    /// Without a key of the caller's the client sends a random one with each creation. Because older servers do
+    /// not know the header, it relies on such a key only after the API has shown that it knows it, by sending it
+    /// back with a session that this client or a clone of it created before. Until then a creation whose answer
+    /// was lost is not repeated but an error.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// let job = "grading/2026-11-23/alice";
+    /// let session = client.create_session().idempotency_key(job).await?;
+    /// let same = client.create_session().idempotency_key(job).await?;
+    /// assert_eq!(session.id(), same.id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
 }
 
 impl IntoFuture for CreateSession {
@@ -96,6 +130,7 @@ impl IntoFuture for CreateSession {
                 image,
                 metadata,
                 ssh_public_key,
+                idempotency_key,
             } = self;
             let mut body = wire::CreateSessionRequest {
                 image: image.map(check_image).transpose()?,
@@ -106,13 +141,35 @@ impl IntoFuture for CreateSession {
             if let Some(ttl) = ttl {
                 body.ttl = whole_seconds("ttl", ttl)?;
             }
-            let operation = Operation::new("create session");
-            let state = client
-                .send(operation, client.timeout(), || {
-                    client.api().create_session(None, &body)
-                })
-                .await?;
+            let repeat = if idempotency_key.is_some() || client.knows_idempotency_keys() {
+                Repeat::Always
+            } else {
+                Repeat::OnlyIfUnprocessed
+            };
+            let key = visible_ascii(
+                "idempotency key",
+                idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+            )?;
+            let operation = Operation::new("create session").repeat(repeat);
+            let call = async || {
+                let answer = client.api().create_session(Some(&key), &body).await;
+                if answer
+                    .as_ref()
+                    .is_ok_and(|answer| sends_back(&key, answer.headers()))
+                {
+                    client.note_idempotency_keys();
+                }
+                answer
+            };
+            let state = client.send(operation, client.timeout(), call).await?;
             Ok(Session::new(client, state))
         })
     }
+}
+
+/// Whether an answer shows that the API knows the header.
+fn sends_back(key: &VisibleAscii<1, 255>, headers: &HeaderMap) -> bool {
+    headers
+        .get("idempotency-key")
+        .is_some_and(|value| value == key.as_str())
 }

@@ -6,11 +6,15 @@ use sandbox_api::{ResponseValue, types as wire};
 use serde::de::IgnoredAny;
 
 use super::RequestFuture;
-use crate::send::{Answer, Operation, Repeat};
-use crate::{Error, SessionId, SessionsClient};
+use crate::retry::Repeat;
+use crate::send::{Answer, Operation};
+use crate::{Error, ErrorKind, SessionId, SessionsClient};
 
 /// A request to end a session, made by [`SessionsClient::delete_session`] or
 /// [`Session::delete`](crate::Session::delete); awaiting it sends it.
+///
+/// If the answer is lost and the request is repeated, a session that is not found the second time counts as
+/// deleted: the first attempt has done it.
 ///
 /// # Errors
 ///
@@ -39,7 +43,13 @@ impl IntoFuture for DeleteSession {
             let Self { client, id } = self;
             let operation = Operation::on("delete session", id).repeat(Repeat::Always);
             let call = async || accept_any_success(client.api().delete_session(id.as_uuid()).await);
-            client.send(operation, client.timeout(), call).await
+            match client.send(operation, client.timeout(), call).await {
+                // The session is gone because an earlier attempt, whose answer was lost, has ended it.
+                Err(error) if error.kind() == ErrorKind::SessionNotFound && error.maybe_done_before() => {
+                    Ok(())
+                }
+                result => result,
+            }
         })
     }
 }

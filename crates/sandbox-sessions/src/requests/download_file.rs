@@ -8,7 +8,8 @@ use serde::de::Error as _;
 
 use super::RequestFuture;
 use crate::arguments::text;
-use crate::send::{Operation, Repeat};
+use crate::retry::Repeat;
+use crate::send::Operation;
 use crate::{Download, Error, SessionId, SessionsClient};
 
 /// A request to read a file of a session, made by [`SessionsClient::download_file`] or

@@ -1,7 +1,8 @@
 use std::future::IntoFuture;
 
 use super::RequestFuture;
-use crate::send::{Operation, Repeat};
+use crate::retry::Repeat;
+use crate::send::Operation;
 use crate::{Error, Session, SessionId, SessionsClient};
 
 /// A request for a session's present state, made by [`SessionsClient::get_session`]; awaiting it sends it.

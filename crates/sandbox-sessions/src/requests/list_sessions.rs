@@ -2,7 +2,8 @@ use std::future::IntoFuture;
 
 use super::RequestFuture;
 use crate::arguments::integer;
-use crate::send::{Operation, Repeat};
+use crate::retry::Repeat;
+use crate::send::Operation;
 use crate::{Error, Session, SessionPage, SessionStream, SessionsClient};
 
 /// A request for one page of the caller's live sessions, made by [`SessionsClient::list_sessions`]; awaiting

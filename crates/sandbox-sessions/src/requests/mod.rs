@@ -29,6 +29,6 @@ pub use run_code::RunCode;
 pub use run_command::RunCommand;
 pub use upload_file::UploadFile;
 
-/// The future of a request that is being sent. Dropping it abandons the request; the API may still carry it
-/// out.
+/// The future of a request that is being sent. Dropping it abandons the request and makes no further attempt;
+/// the API may still carry out what it has received.
 pub type RequestFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;

@@ -8,7 +8,8 @@ use reqwest::Body;
 use super::RequestFuture;
 use crate::arguments::text;
 use crate::files::UploadBody;
-use crate::send::{Operation, Repeat};
+use crate::retry::Repeat;
+use crate::send::Operation;
 use crate::{Error, ErrorKind, FileContent, FileInfo, SessionId, SessionsClient};
 
 /// A request to write a file in a session, made by [`SessionsClient::upload_file`] or

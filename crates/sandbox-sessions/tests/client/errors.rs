@@ -243,6 +243,62 @@ async fn a_success_that_is_not_what_was_promised_is_a_decode_error() {
     }
 }
 
+/// What a proxy or a broken server sends, and every one of them says which request it was.
+#[tokio::test]
+async fn answers_that_cannot_be_read_keep_status_request_id_and_a_snippet() {
+    let contract = "the answer is not what the API's contract promises";
+    let html = "the answer is of the type text/html; charset=utf-8 and not what the API's contract promises";
+    let head = "X-Request-Id: req-17\r\nContent-Type:";
+    for (answer, kind, message, snippet) in [
+        (
+            format!(
+                "HTTP/1.1 200 OK\r\n{head} application/json\r\nContent-Length: 16\r\n\r\n{{\"sessionId\": 1}}"
+            ),
+            ErrorKind::Decode,
+            contract,
+            "{\"sessionId\": 1}",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\n{head} text/html; charset=utf-8\r\nContent-Length: 6\r\n\r\n<html>"),
+            ErrorKind::Decode,
+            html,
+            "<html>",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\n{head} application/json\r\nContent-Length: 500\r\n\r\n  {{\"sess"),
+            ErrorKind::Connection,
+            "the connection was lost during the answer",
+            "{\"sess",
+        ),
+        (
+            format!("HTTP/1.1 502 Bad Gateway\r\n{head} text/html\r\nContent-Length: 6\r\n\r\n<html>"),
+            ErrorKind::Operation,
+            "502 Bad Gateway, without the body of an API error",
+            "<html>",
+        ),
+    ] {
+        let api = Scripted::answering(answer.clone()).await;
+        let error = api.client().get_session(&id()).await.unwrap_err();
+        assert_eq!((error.kind(), error.message()), (kind, message), "{answer}");
+        assert_eq!(error.status_code(), answer[9..12].parse().ok(), "{answer}");
+        assert_eq!(error.request_id(), Some("req-17"), "{answer}");
+        assert_eq!(error.details()["body"], snippet, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_end_in_time_keeps_what_had_arrived() {
+    let beginning = b"HTTP/1.1 200 OK\r\nX-Request-Id: req-17\r\nContent-Length: 500\r\n\r\n{\"sess";
+    let api = Scripted::stalling_after(beginning).await;
+    let error = api.impatient_client().get_session(&id()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status_code()),
+        (ErrorKind::Timeout, Some(200))
+    );
+    assert_eq!(error.request_id(), Some("req-17"));
+    assert_eq!(error.details()["body"], "{\"sess");
+}
+
 #[tokio::test]
 async fn snippets_and_messages_are_bounded_and_printable() {
     let body = format!("\x1b[31mred\x1b[0m {}", "x".repeat(100_000));

@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod paging;
 mod requests;
+mod retries;
 mod secrets;
 mod settings;
 mod support;

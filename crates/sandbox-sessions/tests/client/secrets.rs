@@ -2,11 +2,13 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use httpmock::MockServer;
-use sandbox_sessions::SessionsClient;
+use sandbox_sessions::{RetryPolicy, SessionsClient};
 use serde_json::json;
 use tracing::Level;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -40,16 +42,69 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-#[tokio::test]
-async fn spans_carry_ids_and_nothing_else() {
-    let log = Log::default();
+/// Collects what this thread logs from now on, as long as the guard lives.
+fn collect(log: &Log) -> DefaultGuard {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(Level::TRACE)
         .with_span_events(FmtSpan::FULL)
         .with_ansi(false)
         .with_writer(log.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_default(subscriber)
+}
+
+#[tokio::test]
+async fn a_retry_is_told_with_its_reason_and_nothing_that_was_sent() {
+    let log = Log::default();
+    let _guard = collect(&log);
+    let body = json!({ "error": "UNAVAILABLE", "message": "server-text" }).to_string();
+    let api = Scripted::answering(answer("503 Service Unavailable", "application/json", &body)).await;
+    let policy = RetryPolicy::default()
+        .max_attempts(2)
+        .initial_backoff(Duration::ZERO);
+    let client = SessionsClient::builder()
+        .url(api.url())
+        .token(TOKEN)
+        .retries(policy)
+        .build()
+        .unwrap();
+    let create = client
+        .create_session()
+        .idempotency_key("key-7")
+        .metadata(json!({ "user": "metadata-of-alice" }));
+    create.await.unwrap_err();
+    client.get_session(&id()).await.unwrap_err();
+
+    let text = log.text();
+    let told: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("the request is sent again"))
+        .collect();
+    assert_eq!(told.len(), 2, "{text}");
+    for expected in [
+        "operation=\"create session\"",
+        "attempt=1",
+        "reason=operation failed",
+        "status=503",
+        "wait_ms=0",
+    ] {
+        assert!(
+            told[0].contains(expected),
+            "{expected:?} is missing from {}",
+            told[0]
+        );
+    }
+    assert!(told[1].contains(&format!("session={ID}")), "{}", told[1]);
+    assert!(text.contains("attempts=2"), "{text}");
+    for secret in [TOKEN, "metadata-of-alice", "server-text"] {
+        assert!(!text.contains(secret), "{secret:?} is in:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn spans_carry_ids_and_nothing_else() {
+    let log = Log::default();
+    let _guard = collect(&log);
 
     let server = MockServer::start_async().await;
     server
@@ -82,7 +137,15 @@ async fn spans_carry_ids_and_nothing_else() {
     handle.delete().await.unwrap_err();
 
     let text = log.text();
-    for expected in ["create session", "run code", "delete session", ID, "req-99"] {
+    for expected in [
+        "create session",
+        "run code",
+        "delete session",
+        ID,
+        "req-99",
+        "attempts=1",
+        "status=500",
+    ] {
         assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
     }
     for secret in [TOKEN, "metadata-of-alice", "code-of-alice"] {

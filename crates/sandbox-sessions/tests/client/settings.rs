@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use httpmock::MockServer;
-use sandbox_sessions::{ErrorKind, Session, SessionPage, SessionsClient};
+use sandbox_sessions::{ErrorKind, RetryPolicy, Session, SessionPage, SessionsClient};
 
 use crate::support::{TOKEN, id, session};
 
@@ -48,6 +48,14 @@ fn refuses_unusable_settings() {
             "token cannot be used as a bearer token",
         ),
         (builder().timeout(Duration::ZERO), "timeout is zero"),
+        (
+            builder().retries(RetryPolicy::default().max_attempts(0)),
+            "retries allow no attempt at all",
+        ),
+        (
+            builder().retries(RetryPolicy::none().total_time(Duration::ZERO)),
+            "retries have a total time of zero",
+        ),
         (
             builder().root_certificates_pem("not a certificate"),
             "root certificates hold no PEM certificate",

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sandbox_sessions::{SessionId, SessionsClient};
+use sandbox_sessions::{RetryPolicy, SessionId, SessionsClient};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,8 +16,15 @@ pub(crate) fn id() -> SessionId {
     ID.parse().unwrap()
 }
 
+/// A client that sends each request once: what a failure looks like is one thing, and what is repeated (see
+/// `retries.rs`) another.
 pub(crate) fn client_for(url: impl Into<String>) -> SessionsClient {
-    SessionsClient::new(url, TOKEN).unwrap()
+    SessionsClient::builder()
+        .url(url)
+        .token(TOKEN)
+        .retries(RetryPolicy::none())
+        .build()
+        .unwrap()
 }
 
 pub(crate) fn session() -> Value {
@@ -105,6 +112,7 @@ impl Scripted {
             .url(self.url())
             .token(TOKEN)
             .timeout(Duration::from_millis(200))
+            .retries(RetryPolicy::none())
             .build()
             .unwrap()
     }
@@ -116,24 +124,25 @@ impl Drop for Scripted {
     }
 }
 
-/// Reads a request's head and as much body as it announces.
-pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) {
+/// Reads a request's head and as much body as it announces, and returns both.
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
     loop {
         let count = stream.read(&mut chunk).await.unwrap_or(0);
-        if count == 0 {
-            return;
-        }
         request.extend_from_slice(&chunk[..count]);
-        let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
+        let text = String::from_utf8_lossy(&request).into_owned();
+        if count == 0 {
+            return text;
+        }
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let announced = head
+                .to_ascii_lowercase()
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok())
                 .unwrap_or(0);
             if body.len() >= announced {
-                return;
+                return text;
             }
         }
     }
