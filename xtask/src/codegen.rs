@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, bail};
 use sandbox_api_codegen::{generate, generate_mock};
 
-use crate::workspace;
+use crate::{difference, workspace};
 
 /// The committed files, and what writes each of them.
 const GENERATED: [(&str, Generate); 2] = [
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.check {
             check(&root, name, &code)?;
         } else {
-            write(&root, name, &code)?;
+            workspace::write(&root.join(name), name, &code)?;
         }
     }
     Ok(())
@@ -40,47 +40,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn check(root: &Path, name: &str, code: &str) -> anyhow::Result<()> {
     let committed = fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))?;
-    let Some(difference) = first_difference(&committed, code) else {
+    let Some(difference) = difference::first(&committed, code) else {
         println!("{name} is up to date");
         return Ok(());
     };
     bail!("{name} is stale; run `cargo xtask codegen` and commit the result\n{difference}");
-}
-
-fn write(root: &Path, name: &str, code: &str) -> anyhow::Result<()> {
-    let path = root.join(name);
-    // A file that is rewritten is a crate that is rebuilt.
-    if fs::read_to_string(&path).is_ok_and(|committed| committed == code) {
-        println!("{name} is up to date");
-        return Ok(());
-    }
-    fs::write(&path, code).with_context(|| format!("cannot write {name}"))?;
-    println!("{name} is written");
-    Ok(())
-}
-
-/// Describes the first line in which two texts differ, like a diff would.
-fn first_difference(old: &str, new: &str) -> Option<String> {
-    if old == new {
-        return None;
-    }
-    let (mut old_lines, mut new_lines) = (old.lines(), new.lines());
-    for number in 1.. {
-        let (old, new) = (old_lines.next(), new_lines.next());
-        if old != new {
-            let side =
-                |sign, line: Option<&str>| line.map_or_else(String::new, |line| format!("\n{sign} {line}"));
-            return Some(format!(
-                "first difference, in line {number}:{}{}",
-                side('-', old),
-                side('+', new)
-            ));
-        }
-        if old.is_none() {
-            break;
-        }
-    }
-    Some("they differ in their line ends".to_owned())
 }
 
 #[cfg(test)]
@@ -88,31 +52,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_the_first_line_that_differs() {
-        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
-        assert_eq!(
-            first_difference("a\nb\nc\n", "a\nx\ny\n").unwrap(),
-            "first difference, in line 2:\n- b\n+ x"
-        );
-        assert_eq!(
-            first_difference("a\n", "a\nb\n").unwrap(),
-            "first difference, in line 2:\n+ b"
-        );
-        assert_eq!(
-            first_difference("a\nb", "a").unwrap(),
-            "first difference, in line 2:\n- b"
-        );
-        assert_eq!(
-            first_difference("a\r\n", "a\n").unwrap(),
-            "they differ in their line ends"
-        );
-    }
-
-    #[test]
     fn check_accepts_the_committed_code_and_refuses_another() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        write(root, "generated.rs", "one\n").unwrap();
+        workspace::write(&root.join("generated.rs"), "generated.rs", "one\n").unwrap();
         check(root, "generated.rs", "one\n").unwrap();
         let error = check(root, "generated.rs", "two\n").unwrap_err().to_string();
         assert!(
