@@ -20,7 +20,8 @@ use tokio::{
 };
 
 use crate::{
-    Auth, Error, ErrorKind, Exec, ExecOutput, ExecRequest, HostKey, Phase, Sftp, SshConfig, Timeouts,
+    Auth, Error, ErrorKind, Exec, ExecOutput, ExecRequest, HostKey, Phase, Sftp, SshConfig, TcpChannel,
+    Timeouts,
     transport::{Backlog, WriteBehind},
 };
 
@@ -110,6 +111,25 @@ impl SshClient {
         Sftp::start(self).await
     }
 
+    /// Connects to a TCP port as seen from the server; the sandbox agent goes to the sandbox's own loopback only.
+    ///
+    /// # Errors
+    ///
+    /// Where the server refuses, or nobody listens there.
+    pub async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpChannel, Error> {
+        self.0.channels_opened.fetch_add(1, Relaxed);
+        // Where the connection comes from is for the server's log; nobody checks it.
+        let opening = self
+            .0
+            .handle
+            .channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0);
+        let channel = timeout(self.0.timeouts.channel_open, opening)
+            .await
+            .map_err(|_| Error::new(Phase::ChannelOpen, ErrorKind::TimedOut))?
+            .map_err(|error| Error::ssh(Phase::ChannelOpen, error))?;
+        Ok(TcpChannel::new(self, channel.into_stream()))
+    }
+
     /// Whether the connection has ended. `false` is no promise: a dead peer is noticed late.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -171,6 +191,8 @@ async fn authenticate(handle: &mut Handle<Gatekeeper>, config: &SshConfig) -> Re
                 .authenticate_publickey(user, PrivateKeyWithHashAlg::new(Arc::clone(key), hash))
                 .await
         }
+        #[cfg(unix)]
+        Auth::Agent => crate::key_agent::authenticate(handle, user).await,
         Auth::Password(password) => handle.authenticate_password(user, password.expose_secret()).await,
     };
     match result {
@@ -186,7 +208,7 @@ async fn authenticate(handle: &mut Handle<Gatekeeper>, config: &SshConfig) -> Re
 
 /// Decides about the server's key; every other callback keeps its default, which refuses what servers may ask
 /// for.
-struct Gatekeeper {
+pub(crate) struct Gatekeeper {
     expected: HostKey,
 }
 

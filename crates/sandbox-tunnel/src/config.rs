@@ -32,6 +32,9 @@ pub enum Auth {
     None,
     /// Prove possession of a key.
     Key(Arc<PrivateKey>),
+    /// Prove possession of any of the keys that the SSH agent has at `SSH_AUTH_SOCK`.
+    #[cfg(unix)]
+    Agent,
     /// Send a password.
     Password(SecretString),
 }
@@ -143,6 +146,8 @@ impl fmt::Debug for Auth {
         f.write_str(match self {
             Self::None => "None",
             Self::Key(_) => "Key(…)",
+            #[cfg(unix)]
+            Self::Agent => "Agent",
             Self::Password(_) => "Password(…)",
         })
     }

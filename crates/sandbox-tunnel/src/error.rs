@@ -8,10 +8,11 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// `Display` names the phase and the kind; the cause beneath, where there is one, is `source()`.
 #[derive(Debug, thiserror::Error)]
-#[error("{phase} failed: {kind}")]
+#[error("{phase} failed{}: {kind}", path.as_ref().map(|path| format!(" for {path}")).unwrap_or_default())]
 pub struct Error {
     phase: Phase,
     kind: ErrorKind,
+    path: Option<String>,
     #[source]
     source: Option<Source>,
 }
@@ -44,6 +45,8 @@ pub enum Phase {
     Transfer,
     /// An SFTP request.
     Sftp,
+    /// Reading or writing a file of this machine.
+    LocalFile,
 }
 
 /// What went wrong, as far as a caller may want to tell cases apart.
@@ -68,15 +71,15 @@ pub enum ErrorKind {
     Disconnected,
     /// The peer does not speak the protocol as we know it.
     Protocol,
-    /// SFTP: there is no such file or directory.
+    /// There is no such file or directory.
     NotFound,
-    /// SFTP: there is such a file already.
+    /// There is such a file already.
     AlreadyExists,
-    /// SFTP: the user may not do that.
+    /// The user may not do that to the file.
     PermissionDenied,
     /// SFTP: the server does not know this operation.
     Unsupported,
-    /// SFTP: any other failure; the source carries the server's words.
+    /// Any other failure with a file; the source says which.
     Failure,
 }
 
@@ -85,6 +88,7 @@ impl Error {
         Self {
             phase,
             kind,
+            path: None,
             source: None,
         }
     }
@@ -93,8 +97,26 @@ impl Error {
         Self {
             phase,
             kind,
+            path: None,
             source: Some(source.into()),
         }
+    }
+
+    /// A file of this machine could not be read or written.
+    pub(crate) fn local(error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            std::io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Failure,
+        };
+        Self::caused_by(Phase::LocalFile, kind, error)
+    }
+
+    /// Says which file it was about.
+    pub(crate) fn at(mut self, path: impl fmt::Display) -> Self {
+        self.path = Some(path.to_string());
+        self
     }
 
     pub(crate) fn ssh(phase: Phase, error: russh::Error) -> Self {
@@ -126,6 +148,12 @@ impl Error {
         self.kind
     }
 
+    /// The file that it was about, if it was one of several.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
     /// What a server answered instead of opening a tunnel, for [`ErrorKind::Refused`] in the phases [`Phase::Proxy`]
     /// and [`Phase::HttpConnect`].
     #[cfg(feature = "connect")]
@@ -151,7 +179,7 @@ impl Error {
             | Phase::ChannelOpen
             | Phase::Preparation => true,
             Phase::Start => self.kind == ErrorKind::Refused,
-            Phase::Transfer | Phase::Sftp => false,
+            Phase::Transfer | Phase::Sftp | Phase::LocalFile => false,
         }
     }
 }
@@ -171,6 +199,7 @@ impl fmt::Display for Phase {
             Self::Start => "starting the command",
             Self::Transfer => "exchanging data with the command",
             Self::Sftp => "SFTP request",
+            Self::LocalFile => "local file operation",
         })
     }
 }
@@ -191,7 +220,7 @@ impl fmt::Display for ErrorKind {
             Self::AlreadyExists => "the file exists already",
             Self::PermissionDenied => "permission denied",
             Self::Unsupported => "not supported by the server",
-            Self::Failure => "the server reported a failure",
+            Self::Failure => "it could not be done",
         })
     }
 }

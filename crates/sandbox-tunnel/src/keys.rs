@@ -2,7 +2,9 @@
 
 pub use russh::keys::{PrivateKey, PublicKey};
 
-use russh::keys::{Algorithm, key::safe_rng, ssh_key::Error};
+use std::fmt;
+
+use russh::keys::{Algorithm, decode_secret_key, key::safe_rng, ssh_key::Error};
 
 /// Makes a new Ed25519 key pair from the system's random source.
 ///
@@ -20,3 +22,27 @@ use russh::keys::{Algorithm, key::safe_rng, ssh_key::Error};
 pub fn generate() -> Result<PrivateKey, Error> {
     PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519)
 }
+
+/// The text is no private key, or its passphrase is wrong or missing. Nothing of it is quoted.
+#[derive(Debug)]
+pub struct InvalidKey(());
+
+/// Reads a private key as files have it (OpenSSH's format, PKCS#8), deciphered with a passphrase if it is enciphered.
+///
+/// # Errors
+///
+/// [`InvalidKey`], also for kinds of keys that are not supported.
+pub fn parse_private(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, InvalidKey> {
+    match decode_secret_key(text, passphrase) {
+        Ok(key) if !key.is_encrypted() => Ok(key),
+        _ => Err(InvalidKey(())),
+    }
+}
+
+impl fmt::Display for InvalidKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a private key that can be used, or its passphrase is wrong or missing")
+    }
+}
+
+impl std::error::Error for InvalidKey {}

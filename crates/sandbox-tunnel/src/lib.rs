@@ -6,7 +6,8 @@
 //!
 //! - [`SshClient::run`] runs a command to its end and returns what it wrote, up to a limit.
 //! - [`SshClient::exec`] runs a command whose input and output are streamed.
-//! - [`SshClient::sftp`] reads and writes files.
+//! - [`SshClient::sftp`] reads and writes files, and copies whole folders.
+//! - [`SshClient::connect_tcp`] reaches a port where the server is.
 //!
 //! With the feature `connect` there is also `Tunnel`, such a stream: HTTP `CONNECT` over TCP or TLS, through an outer
 //! proxy where one is in the way.
@@ -39,9 +40,13 @@ mod config;
 mod connect;
 mod error;
 mod exec;
+#[cfg(unix)]
+mod key_agent;
 pub mod keys;
 mod run;
 mod sftp;
+mod tcp;
+mod transfer;
 pub mod transport;
 
 pub use client::SshClient;
@@ -53,3 +58,5 @@ pub use exec::{Exec, ExecEvent, ExecInput, ExecOutputStream, ExecRequest, Exit, 
 pub use keys::{PrivateKey, PublicKey};
 pub use run::ExecOutput;
 pub use sftp::{Create, DirEntry, FileKind, Metadata, Sftp, SftpFile};
+pub use tcp::TcpChannel;
+pub use transfer::{TransferOptions, TransferProgress, Transferred};

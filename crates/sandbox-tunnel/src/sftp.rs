@@ -2,17 +2,23 @@
 
 use std::{
     fmt,
+    future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
+use russh::{ChannelStream, client::Msg};
 use russh_sftp::{
-    client::{Config, SftpSession, error::Error as SftpError, fs},
-    protocol::{FileAttributes, FileType, OpenFlags, StatusCode},
+    client::{Config, RawSftpSession, SftpSession, error::Error as SftpError, fs},
+    extensions::HardlinkExtension,
+    protocol::{FileAttributes, FileType, OpenFlags, Packet, StatusCode},
+    ser,
 };
 use tokio::{
     io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf},
+    sync::OnceCell,
     time::timeout,
 };
 
@@ -22,10 +28,17 @@ use crate::{Error, ErrorKind, Phase, SshClient};
 ///
 /// Paths are the server's; the sandbox agent takes relative ones from `/workspace`. They are text: names of
 /// files that are not UTF-8 cannot be expressed.
-pub struct Sftp {
+///
+/// Clones share the session.
+#[derive(Clone)]
+pub struct Sftp(Arc<Inner>);
+
+struct Inner {
     session: SftpSession,
     // Keeps the connection alive.
-    _client: SshClient,
+    client: SshClient,
+    /// For what the library's session cannot say; opened when it is needed.
+    extended: OnceCell<RawSftpSession>,
 }
 
 /// An open file. Reads and writes are pipelined.
@@ -83,25 +96,13 @@ pub struct DirEntry {
 
 impl Sftp {
     pub(crate) async fn start(client: &SshClient) -> Result<Self, Error> {
-        let channel = client.open_channel().await?;
-        let refused = |error| Error::ssh(Phase::Start, error);
-        channel.request_subsystem(false, "sftp").await.map_err(refused)?;
-        let timeouts = client.timeouts();
-        let config = Config {
-            request_timeout_secs: timeouts.sftp_request.as_secs().max(1),
-            ..Config::default()
-        };
-        let session = timeout(
-            timeouts.start,
-            SftpSession::new_with_config(channel.into_stream(), config),
-        )
-        .await
-        .map_err(|_| Error::new(Phase::Start, ErrorKind::TimedOut))?
-        .map_err(|error| Error::caused_by(Phase::Start, ErrorKind::Disconnected, error))?;
-        Ok(Self {
+        let channel = subsystem(client).await?;
+        let session = started(client, SftpSession::new_with_config(channel, config(client))).await?;
+        Ok(Self(Arc::new(Inner {
             session,
-            _client: client.clone(),
-        })
+            client: client.clone(),
+            extended: OnceCell::new(),
+        })))
     }
 
     /// Opens a file for reading.
@@ -110,7 +111,7 @@ impl Sftp {
     ///
     /// Where there is no such file, or it may not be read.
     pub async fn open(&self, path: &str) -> Result<SftpFile, Error> {
-        self.session.open(path).await.map(SftpFile).map_err(failed)
+        self.0.session.open(path).await.map(SftpFile).map_err(failed)
     }
 
     /// Makes a file and opens it for writing.
@@ -125,10 +126,10 @@ impl Sftp {
                 Create::New => OpenFlags::EXCLUDE,
                 Create::Truncate => OpenFlags::TRUNCATE,
             };
-        match self.session.open_with_flags(path, flags).await {
+        match self.0.session.open_with_flags(path, flags).await {
             Ok(file) => Ok(SftpFile(file)),
             // Version 3 of the protocol has no code for "exists already".
-            Err(error) if create == Create::New && self.session.symlink_metadata(path).await.is_ok() => {
+            Err(error) if create == Create::New && self.0.session.symlink_metadata(path).await.is_ok() => {
                 Err(Error::caused_by(Phase::Sftp, ErrorKind::AlreadyExists, error))
             }
             Err(error) => Err(failed(error)),
@@ -141,7 +142,8 @@ impl Sftp {
     ///
     /// Where it leads nowhere.
     pub async fn metadata(&self, path: &str) -> Result<Metadata, Error> {
-        self.session
+        self.0
+            .session
             .metadata(path)
             .await
             .map(Metadata::from)
@@ -154,7 +156,8 @@ impl Sftp {
     ///
     /// Where there is no such file.
     pub async fn symlink_metadata(&self, path: &str) -> Result<Metadata, Error> {
-        self.session
+        self.0
+            .session
             .symlink_metadata(path)
             .await
             .map(Metadata::from)
@@ -167,7 +170,7 @@ impl Sftp {
     ///
     /// Where it is no directory, or may not be read.
     pub async fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>, Error> {
-        let entries = self.session.read_dir(path).await.map_err(failed)?;
+        let entries = self.0.session.read_dir(path).await.map_err(failed)?;
         Ok(entries
             .map(|entry| DirEntry {
                 name: entry.file_name(),
@@ -182,7 +185,7 @@ impl Sftp {
     ///
     /// Where it cannot be made, or exists.
     pub async fn create_dir(&self, path: &str) -> Result<(), Error> {
-        self.session.create_dir(path).await.map_err(failed)
+        self.0.session.create_dir(path).await.map_err(failed)
     }
 
     /// Makes a directory and those above it, as far as they are missing.
@@ -222,7 +225,37 @@ impl Sftp {
     ///
     /// Where it cannot.
     pub async fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
-        self.session.rename(from, to).await.map_err(failed)
+        self.0.session.rename(from, to).await.map_err(failed)
+    }
+
+    /// Gives a file a new name, in place of whatever file has it, in one step. The server has to know OpenSSH's
+    /// extension `posix-rename`, as the sandbox agent does.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot.
+    pub async fn replace(&self, from: &str, to: &str) -> Result<(), Error> {
+        let extended = self
+            .0
+            .extended
+            .get_or_try_init(|| extended(&self.0.client))
+            .await?;
+        // The same two strings.
+        let names = HardlinkExtension {
+            oldpath: from.to_owned(),
+            newpath: to.to_owned(),
+        };
+        let names = ser::to_bytes(&names)
+            .map_err(|error| Error::caused_by(Phase::Sftp, ErrorKind::Protocol, error))?;
+        match extended
+            .extended(POSIX_RENAME, names.to_vec())
+            .await
+            .map_err(failed)?
+        {
+            Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
+            Packet::Status(status) => Err(failed(SftpError::Status(status))),
+            _ => Err(failed(SftpError::UnexpectedPacket)),
+        }
     }
 
     /// Removes anything but a directory.
@@ -231,7 +264,7 @@ impl Sftp {
     ///
     /// Where it cannot.
     pub async fn remove_file(&self, path: &str) -> Result<(), Error> {
-        self.session.remove_file(path).await.map_err(failed)
+        self.0.session.remove_file(path).await.map_err(failed)
     }
 
     /// Removes an empty directory.
@@ -240,7 +273,7 @@ impl Sftp {
     ///
     /// Where it cannot, or is not empty.
     pub async fn remove_dir(&self, path: &str) -> Result<(), Error> {
-        self.session.remove_dir(path).await.map_err(failed)
+        self.0.session.remove_dir(path).await.map_err(failed)
     }
 
     /// Makes a symbolic link at `link` that says `target`.
@@ -250,7 +283,7 @@ impl Sftp {
     /// Where it cannot.
     pub async fn symlink(&self, target: &str, link: &str) -> Result<(), Error> {
         // OpenSSH put the two into the opposite order of the specification, and every server followed.
-        self.session.symlink(target, link).await.map_err(failed)
+        self.0.session.symlink(target, link).await.map_err(failed)
     }
 
     /// What a symbolic link says.
@@ -259,7 +292,7 @@ impl Sftp {
     ///
     /// Where it is none.
     pub async fn read_link(&self, path: &str) -> Result<String, Error> {
-        self.session.read_link(path).await.map_err(failed)
+        self.0.session.read_link(path).await.map_err(failed)
     }
 
     /// The absolute path that a path, followed through links, leads to.
@@ -268,7 +301,7 @@ impl Sftp {
     ///
     /// Where it leads nowhere.
     pub async fn canonicalize(&self, path: &str) -> Result<String, Error> {
-        self.session.canonicalize(path).await.map_err(failed)
+        self.0.session.canonicalize(path).await.map_err(failed)
     }
 
     /// Sets the permission bits of a file.
@@ -277,11 +310,11 @@ impl Sftp {
     ///
     /// Where it cannot.
     pub async fn set_permissions(&self, path: &str, permissions: u32) -> Result<(), Error> {
-        let attributes = FileAttributes {
-            permissions: Some(permissions & 0o7777),
-            ..FileAttributes::empty()
-        };
-        self.session.set_metadata(path, attributes).await.map_err(failed)
+        self.0
+            .session
+            .set_metadata(path, attributes(permissions))
+            .await
+            .map_err(failed)
     }
 }
 
@@ -293,6 +326,56 @@ impl SftpFile {
     /// Where the connection ended.
     pub async fn metadata(&self) -> Result<Metadata, Error> {
         self.0.metadata().await.map(Metadata::from).map_err(failed)
+    }
+
+    /// Sets the permission bits of the open file.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot.
+    pub async fn set_permissions(&self, permissions: u32) -> Result<(), Error> {
+        self.0.set_metadata(attributes(permissions)).await.map_err(failed)
+    }
+}
+
+const POSIX_RENAME: &str = "posix-rename@openssh.com";
+
+async fn subsystem(client: &SshClient) -> Result<ChannelStream<Msg>, Error> {
+    let channel = client.open_channel().await?;
+    let refused = |error| Error::ssh(Phase::Start, error);
+    channel.request_subsystem(false, "sftp").await.map_err(refused)?;
+    Ok(channel.into_stream())
+}
+
+fn config(client: &SshClient) -> Config {
+    Config {
+        request_timeout_secs: client.timeouts().sftp_request.as_secs().max(1),
+        ..Config::default()
+    }
+}
+
+async fn started<T>(
+    client: &SshClient,
+    starting: impl Future<Output = Result<T, SftpError>>,
+) -> Result<T, Error> {
+    timeout(client.timeouts().start, starting)
+        .await
+        .map_err(|_| Error::new(Phase::Start, ErrorKind::TimedOut))?
+        .map_err(|error| Error::caused_by(Phase::Start, ErrorKind::Disconnected, error))
+}
+
+async fn extended(client: &SshClient) -> Result<RawSftpSession, Error> {
+    let session = RawSftpSession::new_with_config(subsystem(client).await?, config(client));
+    started(client, session.init()).await?;
+    Ok(session)
+}
+
+/// What it means that reading or writing an open file failed.
+pub(crate) fn transfer_failed(error: std::io::Error) -> Error {
+    match error.downcast::<SftpError>() {
+        Ok(error) => failed(error),
+        // The library keeps the server's words alone.
+        Err(error) => Error::caused_by(Phase::Sftp, ErrorKind::Failure, error),
     }
 }
 
@@ -313,6 +396,13 @@ fn failed(error: SftpError) -> Error {
         SftpError::UnexpectedPacket => ErrorKind::Protocol,
     };
     Error::caused_by(Phase::Sftp, kind, error)
+}
+
+fn attributes(permissions: u32) -> FileAttributes {
+    FileAttributes {
+        permissions: Some(permissions & 0o7777),
+        ..FileAttributes::empty()
+    }
 }
 
 impl From<FileAttributes> for Metadata {

@@ -1,0 +1,138 @@
+//! Files and folders between this machine and the server, over SFTP.
+
+mod download;
+mod local;
+mod permissions;
+mod tally;
+mod upload;
+
+use std::{fmt, path::Path, sync::Arc};
+
+use crate::{Error, Sftp};
+use tally::Tally;
+
+/// Files under way at the same time. Small ones take round trips, which overlap then.
+const PARALLEL: usize = 64;
+
+/// Bytes of a file that are read and written at once.
+const PIECE: usize = 256 << 10;
+
+/// How to transfer.
+#[derive(Clone)]
+#[must_use]
+pub struct TransferOptions {
+    keep_permissions: bool,
+    progress: Option<Arc<Observer>>,
+}
+
+type Observer = dyn Fn(TransferProgress) + Send + Sync;
+
+/// How far a transfer has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransferProgress {
+    /// Files that have arrived.
+    pub files: u64,
+    /// Bytes that have been sent or received, also of files that have not arrived yet.
+    pub bytes: u64,
+    /// Files there are.
+    pub total_files: u64,
+    /// Bytes there are, as far as it was known when the transfer began.
+    pub total_bytes: u64,
+}
+
+/// What a transfer has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transferred {
+    /// Files that have arrived.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was left out: links (when downloading), FIFOs, sockets and devices.
+    pub skipped: u64,
+}
+
+impl TransferOptions {
+    /// Permissions are kept, and nobody is told how it goes.
+    pub fn new() -> Self {
+        Self {
+            keep_permissions: true,
+            progress: None,
+        }
+    }
+
+    /// Whether a file has the permission bits of its original (default), or those that new files have. Never more than
+    /// read, write and execute: bits that change who a program runs as stay behind.
+    pub fn keep_permissions(mut self, keep: bool) -> Self {
+        self.keep_permissions = keep;
+        self
+    }
+
+    /// Calls `observer` whenever something has gone over. It should return soon: the transfer waits for it.
+    pub fn progress(mut self, observer: impl Fn(TransferProgress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(observer));
+        self
+    }
+}
+
+impl Default for TransferOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sftp {
+    /// Copies a file, or a folder with all that is in it, to the server.
+    ///
+    /// `remote` is the path the copy will have, but for a file it may also be a folder that is there, or end with a
+    /// slash: the copy then keeps its name. What is in a folder is added to what the remote one has. Missing folders
+    /// are made. A file appears under its name when it is complete, in place of one that was there; links in a folder
+    /// are copied as links.
+    ///
+    /// Dropping the future stops it; what was complete stays, and an incomplete file is removed soon after.
+    ///
+    /// # Errors
+    ///
+    /// The first one, of whichever file; it says the [`path`](Error::path). Those of this machine's files are of
+    /// [`Phase::LocalFile`](crate::Phase::LocalFile).
+    pub async fn upload(
+        &self,
+        local: impl AsRef<Path>,
+        remote: &str,
+        options: &TransferOptions,
+    ) -> Result<Transferred, Error> {
+        upload::upload(self, local.as_ref(), remote, options).await
+    }
+
+    /// Copies a file, or a folder with all that is in it, to this machine.
+    ///
+    /// `local` is the path the copy will have, but for a file it may also be a folder that is there: the copy then
+    /// keeps its name. What is in a folder is added to what the local one has. Missing folders are made. A file appears
+    /// under its name when it is complete, in place of one that was there.
+    ///
+    /// The server is not trusted: nothing is written outside `local`, and links in a folder are left out.
+    ///
+    /// Dropping the future stops it; what was complete stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`upload`](Self::upload).
+    pub async fn download(
+        &self,
+        remote: &str,
+        local: impl AsRef<Path>,
+        options: &TransferOptions,
+    ) -> Result<Transferred, Error> {
+        download::download(self, remote, local.as_ref(), options).await
+    }
+}
+
+impl fmt::Debug for TransferOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransferOptions")
+            .field("keep_permissions", &self.keep_permissions)
+            .field("progress", &self.progress.is_some())
+            .finish()
+    }
+}
