@@ -33,6 +33,7 @@ pub struct ServerConfig {
     pub(crate) limits: Limits,
     pub(crate) rate_limit: NonZeroU32,
     pub(crate) max_sessions: usize,
+    pub(crate) max_sessions_per_owner: usize,
     pub(crate) max_connections: usize,
     pub(crate) max_output_bytes: usize,
     pub(crate) max_upload_bytes: u64,
@@ -45,6 +46,11 @@ impl ServerConfig {
     /// one a second for each of a hundred sessions. That is far above what programs need that use sessions, and far
     /// below what a loop that has gone wild sends.
     pub const DEFAULT_RATE_LIMIT: NonZeroU32 = NonZeroU32::new(6000).unwrap();
+
+    /// How many sessions one owner may have at the same time unless the configuration says otherwise: a tenth of what
+    /// the server holds, so that a program that forgets to end its sessions takes no place from other owners. Their time
+    /// to live frees its places again.
+    pub const DEFAULT_MAX_SESSIONS_PER_OWNER: usize = 100;
 
     /// A server on a free port of the loopback interface, whose sessions outlive it.
     ///
@@ -61,6 +67,7 @@ impl ServerConfig {
             limits: Limits::default(),
             rate_limit: Self::DEFAULT_RATE_LIMIT,
             max_sessions: 1000,
+            max_sessions_per_owner: Self::DEFAULT_MAX_SESSIONS_PER_OWNER,
             max_connections: 1024,
             max_output_bytes: 1 << 20,
             max_upload_bytes: 1 << 30,
@@ -122,6 +129,13 @@ impl ServerConfig {
     /// How many sessions there may be, of all owners together (default 1000).
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
+        self
+    }
+
+    /// How many sessions one owner may have at the same time
+    /// (default [100](Self::DEFAULT_MAX_SESSIONS_PER_OWNER)).
+    pub fn max_sessions_per_owner(mut self, sessions: usize) -> Self {
+        self.max_sessions_per_owner = sessions;
         self
     }
 

@@ -11,7 +11,7 @@ use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
 use crate::backend::{self, Backend, Capabilities, Missing};
 use crate::config::ServerConfig;
 use crate::http::{App, BASE, Callers, Listener, router};
-use crate::service::{self, Bounds, Images, Service, UnknownTarget};
+use crate::service::{self, Bounds, Images, Service, SessionBounds, UnknownTarget};
 
 /// How long work that cannot be cut short may take when the server stops.
 const CLOSE: Duration = Duration::from_secs(10);
@@ -91,7 +91,10 @@ impl Server {
         warn_of_missing(&capabilities);
         let images = Images::new(&capabilities.images, &config.image_aliases).map_err(Reason::Images)?;
         let bounds = Bounds {
-            sessions: config.max_sessions,
+            sessions: SessionBounds {
+                of_all: config.max_sessions,
+                per_owner: config.max_sessions_per_owner,
+            },
             output_bytes: config.max_output_bytes,
             upload_bytes: config.max_upload_bytes,
             tunnels: config.tunnels,

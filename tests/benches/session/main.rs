@@ -76,7 +76,9 @@ impl Bench {
         let token = Tokens::generate();
         let config = ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir())
             .lifetime(Lifetime::Ephemeral)
-            .max_sessions(IDLE_SESSIONS + 10);
+            .rate_limit(NonZero::<u32>::MAX)
+            .max_sessions(IDLE_SESSIONS + 10)
+            .max_sessions_per_owner(IDLE_SESSIONS + 10);
         let server = hosting.block_on(Server::start(config)).expect("a server");
         let client = SessionsClient::new(server.url(), token.secret().expose_secret()).expect("a client");
         Self {

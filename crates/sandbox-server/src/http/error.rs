@@ -116,6 +116,7 @@ impl From<service::Error> for ApiError {
             Kind::FileNotFound => (StatusCode::NOT_FOUND, "FILE_NOT_FOUND"),
             Kind::FileExists => (StatusCode::CONFLICT, "FILE_EXISTS"),
             Kind::InvalidState => (StatusCode::CONFLICT, "INVALID_STATE"),
+            Kind::TooManySessions => (StatusCode::TOO_MANY_REQUESTS, "SESSION_LIMIT_REACHED"),
             Kind::TooManyTunnels => (StatusCode::TOO_MANY_REQUESTS, "TUNNEL_LIMIT_REACHED"),
             Kind::IdempotencyKeyReused => (StatusCode::CONFLICT, "IDEMPOTENCY_KEY_REUSED"),
             Kind::SessionEnded => (StatusCode::CONFLICT, "SESSION_ENDED"),

@@ -1,7 +1,6 @@
 //! Making sessions, once for each request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Utc;
 use tracing::Instrument;
@@ -92,7 +91,10 @@ impl Service {
             ssh_public_key: new.ssh_public_key,
             request,
         };
-        let _place = self.place().await?;
+        let _place = self
+            .places
+            .take(&*self.backend, self.bounds.sessions, owner, id)
+            .await?;
         let created = self.backend.create(id, &spec).await?;
         self.connections.connect_ahead(&self.backend, id);
         Ok(created)
@@ -105,48 +107,5 @@ impl Service {
             self.used_keys.remember(record);
         }
         Ok(())
-    }
-
-    /// A place for one more session.
-    async fn place(&self) -> Result<Place<'_>> {
-        // First counted here, then in the backend: for a moment twice, but never not at all.
-        let place = Place::take(&self.making);
-        let living = self
-            .backend
-            .list(&Query::default(), Page { offset: 0, limit: 0 })
-            .await?
-            .total;
-        let others = place
-            .others
-            .saturating_add(usize::try_from(living).unwrap_or(usize::MAX));
-        if others < self.bounds.sessions {
-            return Ok(place);
-        }
-        let message = format!(
-            "the server has as many sessions as it can hold ({})",
-            self.bounds.sessions
-        );
-        Err(Error::unavailable(message).detail("maximum", self.bounds.sessions))
-    }
-}
-
-/// A session being made, counted for as long as this lives.
-struct Place<'a> {
-    making: &'a AtomicUsize,
-    others: usize,
-}
-
-impl<'a> Place<'a> {
-    fn take(making: &'a AtomicUsize) -> Self {
-        Self {
-            making,
-            others: making.fetch_add(1, Ordering::AcqRel),
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.making.fetch_sub(1, Ordering::AcqRel);
     }
 }

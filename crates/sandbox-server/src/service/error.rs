@@ -22,6 +22,7 @@ pub(crate) enum ErrorKind {
     IdempotencyKeyReused,
     SessionEnded,
     TooLarge,
+    TooManySessions,
     TooManyTunnels,
     Unsupported,
     Unavailable,

@@ -11,6 +11,7 @@ mod housekeeping;
 mod idempotency;
 mod images;
 mod metadata;
+mod places;
 mod public_key;
 mod remote_path;
 #[cfg(test)]
@@ -18,7 +19,6 @@ mod tests;
 mod tunnel;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 use self::activity::Activity;
 use self::connections::Connections;
 use self::idempotency::UsedKeys;
+use self::places::Places;
 use self::tunnel::Tunnels;
 use crate::backend::{Backend, Destroyed, Listing, Owner, Page, Query, Record, SessionId, State};
 use crate::id_locks::IdLocks;
@@ -39,6 +40,7 @@ pub(crate) use self::error::{Error, ErrorKind, Result};
 pub(crate) use self::exec::{Ending, Execution, Outcome};
 pub(crate) use self::files::{Download, FileInfo, Upload, too_large};
 pub(crate) use self::images::{Images, UnknownTarget};
+pub(crate) use self::places::SessionBounds;
 pub(crate) use self::remote_path::RemotePath;
 pub(crate) use self::tunnel::TunnelBounds;
 
@@ -48,8 +50,7 @@ const CONCURRENT_REMOVALS: usize = 16;
 /// What the service keeps within bounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// Sessions of all owners together.
-    pub(crate) sessions: usize,
+    pub(crate) sessions: SessionBounds,
     /// Bytes kept of each output stream of a command.
     pub(crate) output_bytes: usize,
     /// Bytes of one uploaded file.
@@ -74,8 +75,7 @@ pub(crate) struct Service {
     connections: Arc<Connections>,
     tunnels: Tunnels,
     activity: Arc<Activity>,
-    /// Sessions being made, which the backend does not count yet.
-    making: AtomicUsize,
+    places: Places,
     /// One for each key with which a session is being made.
     repeatable: IdLocks,
     used_keys: UsedKeys,
@@ -90,7 +90,7 @@ impl Service {
             connections: Arc::default(),
             tunnels: Tunnels::default(),
             activity: Arc::default(),
-            making: AtomicUsize::new(0),
+            places: Places::default(),
             repeatable: IdLocks::default(),
             used_keys: UsedKeys::default(),
         })

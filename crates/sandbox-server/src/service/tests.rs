@@ -160,6 +160,9 @@ impl Backend for Memory {
     }
 }
 
+/// The most sessions of one owner.
+const PER_OWNER: usize = 5;
+
 fn house(sessions: usize) -> (Arc<Memory>, Arc<Service>, Owner) {
     let memory = Arc::new(Memory::default());
     let service = serve(memory.clone(), sessions);
@@ -169,7 +172,10 @@ fn house(sessions: usize) -> (Arc<Memory>, Arc<Service>, Owner) {
 fn serve(memory: Arc<Memory>, sessions: usize) -> Arc<Service> {
     let images = Images::new(&["host".to_owned()], &BTreeMap::new()).unwrap();
     let bounds = Bounds {
-        sessions,
+        sessions: SessionBounds {
+            of_all: sessions,
+            per_owner: PER_OWNER,
+        },
         output_bytes: 100,
         upload_bytes: 100,
         tunnels: TunnelBounds {
@@ -237,7 +243,7 @@ async fn a_renewal_beats_a_sweep() {
 }
 
 #[tokio::test]
-async fn there_are_never_more_sessions_than_places() {
+async fn there_are_as_many_sessions_as_places_and_never_more() {
     let (memory, service, alice) = house(3);
     let created = future::join_all((0..10).map(|_| service.create(&alice, new(), None))).await;
     let refused: Vec<_> = created
@@ -249,12 +255,49 @@ async fn there_are_never_more_sessions_than_places() {
             .iter()
             .all(|error| error.kind == ErrorKind::Unavailable && error.message.contains('3'))
     );
-    let living = memory.records.lock().unwrap().len();
-    assert!(living <= 3 && refused.len() == 10 - living, "{living}");
+    assert_eq!((memory.records.lock().unwrap().len(), refused.len()), (3, 7));
 
     let id = *memory.records.lock().unwrap().keys().next().unwrap();
     service.delete(&alice, id).await.unwrap();
     service.create(&alice, new(), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_owner_takes_no_more_than_its_share() {
+    let (memory, service, alice) = house(2 * PER_OWNER);
+    let created = future::join_all((0..20).map(|_| service.create(&alice, new(), None))).await;
+    let refused: Vec<_> = created.into_iter().filter_map(Result::err).collect();
+    for error in &refused {
+        assert_eq!(error.kind, ErrorKind::TooManySessions, "{error}");
+    }
+    assert_eq!(
+        (memory.records.lock().unwrap().len(), refused.len()),
+        (PER_OWNER, 15)
+    );
+
+    let late = service.create(&alice, new(), None).await.unwrap_err();
+    // When the first of the sessions ends.
+    let wait = late.retry_after.unwrap();
+    assert!((50..=60).contains(&wait.as_secs()), "{wait:?}");
+    let bob = Owner::new("bob");
+    for _ in 0..PER_OWNER {
+        service.create(&bob, new(), None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_create_takes_no_place() {
+    let (_memory, service, alice) = house(10);
+    let mut last = service.create(&alice, new(), Some("key")).await.unwrap().id;
+    for _ in 1..PER_OWNER {
+        last = service.create(&alice, new(), None).await.unwrap().id;
+    }
+    service.create(&alice, new(), Some("key")).await.unwrap();
+    let refused = service.create(&alice, new(), Some("other")).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::TooManySessions);
+    // The refused one has not used its key up.
+    service.delete(&alice, last).await.unwrap();
+    service.create(&alice, new(), Some("other")).await.unwrap();
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
     trials![
         sessions_outlive_a_persistent_server,
         a_full_server_says_so,
+        one_owner_has_so_many_sessions_and_no_more,
         a_stopping_server_lets_requests_end,
         a_stopping_server_does_not_wait_for_ever,
         more_connections_than_there_may_be_wait,
@@ -84,6 +85,30 @@ async fn a_full_server_says_so() {
     assert!(refused.header("retry-after").parse::<u64>().is_ok());
     server.delete(&session).await;
     server.session().await;
+    server.stop().await;
+}
+
+async fn one_owner_has_so_many_sessions_and_no_more() {
+    let server = start(|config| config.max_sessions_per_owner(2)).await;
+    let create = || async { answer(server.request(Method::POST, "/sessions")).await };
+    let answers = futures_util::future::join_all((0..6).map(|_| create())).await;
+    let created = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(created.count(), 2);
+    let refused = create().await;
+    refused.assert_error(429, "SESSION_LIMIT_REACHED", &["2 sessions are alive"]);
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((3000..=3600).contains(&wait), "{wait}");
+    assert!(!refused.header("x-ratelimit-remaining").is_empty());
+    let bobs = answer(server.as_bob(Method::POST, "/sessions")).await;
+    assert_eq!(bobs.status, 200, "{}", bobs.text());
+    let alices = answers
+        .iter()
+        .find(|answer| answer.status == 200)
+        .expect("one")
+        .json();
+    let path = format!("/sessions/{}", alices["sessionId"].as_str().expect("an id"));
+    assert_eq!(server.delete(&path).await.status, 200);
+    assert_eq!(create().await.status, 200);
     server.stop().await;
 }
 

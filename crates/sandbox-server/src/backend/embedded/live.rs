@@ -62,6 +62,11 @@ impl Live {
         lock(&self.record).clone()
     }
 
+    /// As [`record`](Self::record), without a copy.
+    pub(super) fn look<T>(&self, at: impl FnOnce(&Record) -> T) -> T {
+        at(&lock(&self.record))
+    }
+
     pub(super) fn set_record(&self, record: Record) {
         *lock(&self.record) = record;
     }

@@ -185,19 +185,25 @@ impl Backend for Embedded {
     }
 
     async fn list(&self, query: &Query, page: Page) -> Result<Listing> {
-        let mut records: Vec<Record> = self
+        let age = |record: &Record| (record.created_at, record.id);
+        let mut found: Vec<_> = self
             .inner
             .sessions()
             .values()
-            .map(|live| live.record())
-            .filter(|record| query.matches(record))
+            .filter(|live| live.look(|record| query.matches(record)))
+            .map(|live| (live.look(age), live.clone()))
             .collect();
-        records.sort_by_key(|record| (record.created_at, record.id));
-        let total = records.len() as u64;
+        found.sort_by_key(|(age, _)| *age);
+        let total = found.len() as u64;
         let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let page = found.into_iter().skip(skip).take(limit);
         Ok(Listing {
-            records: records.into_iter().skip(skip).take(limit).collect(),
+            // Only these are copied, and looked at again: what has changed meanwhile may not match any more.
+            records: page
+                .map(|(_, live)| live.record())
+                .filter(|record| query.matches(record))
+                .collect(),
             total,
         })
     }
