@@ -3,7 +3,7 @@ use url::{Host, Url};
 use crate::Error;
 
 /// The API's base URL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ApiUrl {
     /// Without a trailing slash: operation paths are appended to it as they stand.
     text: String,

@@ -39,9 +39,27 @@ pub struct SessionsClientBuilder {
     http_client: Option<reqwest::Client>,
 }
 
+/// Where HTTP clients come from.
+#[derive(Clone)]
+pub(crate) enum HttpSource {
+    /// Made here; each has connections of its own.
+    Settings(HttpSettings),
+    /// The caller's own.
+    Given(reqwest::Client),
+}
+
+impl HttpSource {
+    pub(crate) fn client(&self, url: &ApiUrl) -> Result<reqwest::Client, Error> {
+        match self {
+            Self::Settings(settings) => settings.build(url),
+            Self::Given(client) => Ok(client.clone()),
+        }
+    }
+}
+
 /// What only a client made here can honour; a client of the caller's own brings its own.
 #[derive(Clone, Default, PartialEq)]
-struct HttpSettings {
+pub(crate) struct HttpSettings {
     user_agent: Option<String>,
     accept_invalid_certs: bool,
     root_certificates: Vec<Vec<u8>>,
@@ -140,8 +158,8 @@ impl SessionsClientBuilder {
         }
         self.retries.check()?;
         let http = match self.http_client {
-            None => self.http.build(&url)?,
-            Some(client) if self.http == HttpSettings::default() => client,
+            None => HttpSource::Settings(self.http),
+            Some(client) if self.http == HttpSettings::default() => HttpSource::Given(client),
             Some(_) => {
                 return Err(Error::invalid_argument(
                     "http_client",
@@ -149,13 +167,7 @@ impl SessionsClientBuilder {
                 ));
             }
         };
-        Ok(SessionsClient::assemble(
-            url,
-            token,
-            self.timeout,
-            self.retries,
-            http,
-        ))
+        SessionsClient::assemble(url, token, self.timeout, self.retries, http)
     }
 }
 

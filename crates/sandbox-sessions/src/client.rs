@@ -1,12 +1,13 @@
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sandbox_api::hooks::{BearerToken, Hooks};
 use secrecy::SecretString;
 
 use crate::api_url::ApiUrl;
+use crate::builder::HttpSource;
 use crate::requests::{
     CheckHealth, CreateSession, DeleteSession, DownloadFile, GetSession, ListSessions, PauseSession,
     ResumeSession, RunCode, RunCommand, UploadFile,
@@ -39,6 +40,10 @@ pub struct SessionsClient(Arc<Inner>);
 
 struct Inner {
     api: sandbox_api::Client,
+    token: BearerToken,
+    http: HttpSource,
+    /// The same with connections of its own, for the thread that outlives the caller's runtimes.
+    for_background: OnceLock<SessionsClient>,
     url: ApiUrl,
     timeout: Duration,
     retries: RetryPolicy,
@@ -77,16 +82,37 @@ impl SessionsClient {
         token: BearerToken,
         timeout: Duration,
         retries: RetryPolicy,
-        http: reqwest::Client,
-    ) -> Self {
-        let api = sandbox_api::Client::new_with_client(url.as_str(), http, Hooks::bearer(token));
-        Self(Arc::new(Inner {
+        http: HttpSource,
+    ) -> Result<Self, Error> {
+        let hooks = Hooks::bearer(token.clone());
+        let api = sandbox_api::Client::new_with_client(url.as_str(), http.client(&url)?, hooks);
+        Ok(Self(Arc::new(Inner {
             api,
+            token,
+            http,
+            for_background: OnceLock::new(),
             url,
             timeout,
             retries,
             knows_idempotency_keys: AtomicBool::new(false),
-        }))
+        })))
+    }
+
+    /// A client for requests on another runtime: a connection works only while the runtime does on which it was
+    /// made.
+    pub(crate) fn for_background(&self) -> Result<Self, Error> {
+        if let Some(client) = self.0.for_background.get() {
+            return Ok(client.clone());
+        }
+        let inner = &self.0;
+        let client = Self::assemble(
+            inner.url.clone(),
+            inner.token.clone(),
+            inner.timeout,
+            inner.retries.clone(),
+            inner.http.clone(),
+        )?;
+        Ok(inner.for_background.get_or_init(|| client).clone())
     }
 
     pub(crate) fn api(&self) -> &sandbox_api::Client {

@@ -19,8 +19,8 @@
 //! its bounds fails before anything is sent. Everything that can fail does so with the one type [`Error`].
 //!
 //! Sessions end when they are deleted or when their time to live has passed, and not when a handle is
-//! dropped: delete what is no longer needed, and choose a time to live that suits the purpose, for the time
-//! when deleting fails.
+//! dropped: delete what is no longer needed, or let a [guard](Session::delete_on_drop) do it, and choose a time
+//! to live that suits the purpose, for the time when deleting fails.
 //!
 //! The client needs a Tokio runtime with time and I/O enabled. The proxies that the environment names
 //! (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) are honoured, except for an API on the machine's own loopback
@@ -34,6 +34,32 @@
 //! event at the level `INFO`, with the attempt that failed, the reason and the pause. Neither ever has code,
 //! output, metadata or the token.
 //!
+//! # Dropping and cancelling
+//!
+//! Nothing runs on behind a dropped future of this crate: no task is spawned, and no further attempt is made. What
+//! has been sent may still be carried out. What that means, request by request, when a future is dropped before
+//! its end, for instance by a timeout around it:
+//!
+//! | dropped | what is left |
+//! | --- | --- |
+//! | a request that was never awaited | nothing was sent |
+//! | [`CreateSession`] | perhaps a session of which nobody knows the identifier, until its time to live has passed; the same [`idempotency_key`](CreateSession::idempotency_key) finds it again |
+//! | [`GetSession`], [`ListSessions`], [`CheckHealth`] | nothing |
+//! | [`DeleteSession`] | perhaps the session; deleting it again is safe |
+//! | [`RunCode`], [`RunCommand`] | the code may run on until its own timeout, or until the server notices that nobody waits for it |
+//! | [`PauseSession`], [`ResumeSession`] | either state; [`Session::refresh`] tells. The methods of [`Session`] change the handle only when they succeed |
+//! | [`UploadFile`] | the old file or none, unless the last bytes had been sent: then perhaps the new one. Never a part of it |
+//! | [`DownloadFile`] | nothing |
+//! | [`Download::chunk`], [`SessionStream::next`] | nothing is lost: the next call goes on |
+//! | [`Download::bytes`], [`Download::write_to`], a [`Download`] itself | the connection is closed; what was written stays written |
+//! | [`WaitUntil`] | the handle has the last state that was told |
+//! | [`SessionGuard::delete`] | the guard's drop, which deletes the session |
+//! | a [`SessionGuard`] | the session is deleted by a thread in the background, for which the drop waits a moment |
+//! | a [`Session`], a [`SessionsClient`] | the session lives on; the last clone of a client closes the connections |
+//!
+//! A panic drops what it unwinds. A process that exits or is killed drops nothing, and only the time to live ends
+//! its sessions.
+//!
 //! # Coming from Python
 //!
 //! | Python | Rust |
@@ -41,7 +67,7 @@
 //! | `SessionsClient(api_url, bearer_token)` | [`SessionsClient::new`]`(url, token)?` |
 //! | `SessionsClient(…, timeout=30, verify_ssl=True)` | [`SessionsClient::builder`]`()`, with [`timeout`], [`root_certificates_pem`], [`danger_accept_invalid_certs`] |
 //! | `SANDBOX_API_URL`, `SANDBOX_API_TOKEN` | [`SessionsClient::from_env`]`()?` |
-//! | `with SessionsClient(…) as client:`, `client.close()` | dropping the last clone closes the connections |
+//! | `with SessionsClient(…) as client:`, `client.close()` | dropping the last clone closes the connections; [`Session::delete_on_drop`] makes a session end with its scope |
 //! | `create_session(ttl, image, metadata, ssh_public_key)` | [`create_session`]`().ttl(…).image(…).metadata(…).ssh_public_key(…).await?` |
 //! | `list_sessions(limit, offset)` | [`list_sessions`]`().limit(…).offset(…).await?`; all of them with [`stream`](ListSessions::stream)`()` |
 //! | `result['sessions']`, `['total']`, `['limit']`, `['offset']` | [`SessionPage`]: `sessions()`, `total()`, `limit()`, `offset()` |
@@ -76,6 +102,7 @@
 
 mod api_url;
 mod arguments;
+mod background;
 mod builder;
 mod client;
 mod command_result;
@@ -87,6 +114,7 @@ mod requests;
 mod retry;
 mod send;
 mod session;
+mod session_guard;
 mod session_id;
 mod session_page;
 mod session_stream;
@@ -101,12 +129,13 @@ pub use files::{Download, FileContent, FileInfo};
 pub use language::Language;
 pub use requests::{
     CheckHealth, CreateSession, DeleteSession, DownloadFile, GetSession, ListSessions, PauseSession,
-    RequestFuture, ResumeSession, RunCode, RunCommand, UploadFile,
+    RequestFuture, ResumeSession, RunCode, RunCommand, UploadFile, WaitUntil,
 };
 pub use retry::RetryPolicy;
 pub use sandbox_api::open::{CommandStatus, HealthStatus, SessionStatus};
 pub use secrecy::SecretString;
 pub use session::Session;
+pub use session_guard::SessionGuard;
 pub use session_id::SessionId;
 pub use session_page::SessionPage;
 pub use session_stream::SessionStream;

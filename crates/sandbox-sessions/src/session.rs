@@ -6,12 +6,13 @@ use sandbox_api::types as wire;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::requests::{DeleteSession, DownloadFile, RunCode, RunCommand, UploadFile};
-use crate::{Error, FileContent, SessionId, SessionStatus, SessionsClient};
+use crate::requests::{DeleteSession, DownloadFile, RunCode, RunCommand, UploadFile, WaitUntil};
+use crate::{Error, FileContent, SessionGuard, SessionId, SessionStatus, SessionsClient};
 
 /// A handle to a session: its identifier, a client, and the session's state when the API last told it.
 ///
-/// Dropping the handle does not end the session. It serialises to what the API says of it, with the API's
+/// Dropping the handle does not end the session, unless it was made to by
+/// [`delete_on_drop`](Self::delete_on_drop). It serialises to what the API says of it, with the API's
 /// names.
 #[derive(Clone)]
 pub struct Session {
@@ -127,6 +128,22 @@ impl Session {
     pub async fn refresh(&mut self) -> Result<(), Error> {
         self.state = self.client.get_session(&self.id()).await?.state;
         Ok(())
+    }
+
+    /// Waits until something is true of the session, as the API tells its state, and keeps that state in this
+    /// handle.
+    pub fn wait_until<F: FnMut(&Session) -> bool>(&mut self, condition: F) -> WaitUntil<'_, F> {
+        WaitUntil::new(self, condition)
+    }
+
+    /// Waits until the session runs: for servers that answer before it does, or while somebody else resumes it.
+    pub fn wait_until_running(&mut self) -> WaitUntil<'_, fn(&Session) -> bool> {
+        self.wait_until(|session| *session.status() == SessionStatus::Running)
+    }
+
+    /// Deletes the session when the returned guard is dropped.
+    pub fn delete_on_drop(self) -> SessionGuard {
+        SessionGuard::new(self)
     }
 
     /// Ends the session with everything that runs and is stored in it.

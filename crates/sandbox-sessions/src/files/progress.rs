@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) struct Progress(Mutex<State>);
 
 struct State {
-    /// Since when the network has been working on what it was given; `None` while it waits for content.
+    /// Since when the network has been working on what it was given; `None` while it
+    /// waits for content or for the next attempt.
     busy_since: Option<Instant>,
     failure: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -21,11 +22,11 @@ impl Progress {
         }))
     }
 
-    pub(super) fn network_is_busy(&self) {
+    pub(crate) fn network_is_busy(&self) {
         self.state().busy_since = Some(Instant::now());
     }
 
-    pub(super) fn network_waits_for_content(&self) {
+    pub(crate) fn network_is_idle(&self) {
         self.state().busy_since = None;
     }
 
@@ -93,7 +94,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_for_content_is_no_stall_until_the_network_has_it() {
         let progress = Progress::new();
-        progress.network_waits_for_content();
+        progress.network_is_idle();
         assert_eq!(after(100 * PATIENCE, &progress).await, None);
         let stalled = async {
             progress.stalled(PATIENCE).await;

@@ -51,6 +51,18 @@ impl UploadBody {
         })
     }
 
+    /// The same content from the beginning, if it can be had twice. Both tell the same progress.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match &self.content {
+            Content::Bytes(bytes) => Some(Self {
+                content: Content::Bytes(bytes.clone()),
+                left: self.left,
+                progress: self.progress.clone(),
+            }),
+            Content::Pieces(_) => None,
+        }
+    }
+
     pub(crate) fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
     }
@@ -94,7 +106,7 @@ impl Body for UploadBody {
             }
         };
         let Poll::Ready(piece) = piece else {
-            body.progress.network_waits_for_content();
+            body.progress.network_is_idle();
             return Poll::Pending;
         };
         body.progress.network_is_busy();

@@ -12,6 +12,7 @@ mod resume_session;
 mod run_code;
 mod run_command;
 mod upload_file;
+mod wait_until;
 
 use std::pin::Pin;
 
@@ -28,6 +29,7 @@ pub use resume_session::ResumeSession;
 pub use run_code::RunCode;
 pub use run_command::RunCommand;
 pub use upload_file::UploadFile;
+pub use wait_until::WaitUntil;
 
 /// The future of a request that is being sent. Dropping it abandons the request and makes no further attempt;
 /// the API may still carry out what it has received.

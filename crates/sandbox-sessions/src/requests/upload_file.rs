@@ -23,6 +23,9 @@ use crate::{Error, ErrorKind, FileContent, FileInfo, SessionId, SessionsClient};
 /// [`timeout`](crate::SessionsClientBuilder::timeout). Waiting for a stream to yield its next piece does not
 /// count, but the API has patience of its own and ends an upload of which it hears nothing for long.
 ///
+/// Bytes and text are sent again if an attempt surely was not carried out; streams and files are used up by the
+/// first attempt, whose failure is final.
+///
 /// ```no_run
 /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
 /// let file = session.upload_file("data/in.csv", "a,b\n1,2\n").overwrite(true).await?;
@@ -78,20 +81,32 @@ impl IntoFuture for UploadFile {
                 content,
                 overwrite,
             } = self;
-            let operation = Operation::on("upload file", id).repeat(Repeat::Never);
+            let operation = Operation::on("upload file", id);
             let path = text("path", path)?;
             let body = UploadBody::new(content)
                 .await
                 .map_err(|error| unreadable(operation, error))?;
+            let operation = if body.again().is_some() {
+                operation
+            } else {
+                operation.repeat(Repeat::Never)
+            };
             let progress = body.progress();
-            let body = Mutex::new(Some(Body::wrap(body)));
+            let body = Mutex::new(Some(body));
+            let next_body = || {
+                let mut body = body.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = body.as_ref().and_then(UploadBody::again);
+                next.or_else(|| body.take()).map(Body::wrap).unwrap_or_default()
+            };
             let call = async || {
-                let body = body.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let body = body.unwrap_or_default();
-                client
+                progress.network_is_busy();
+                let answer = client
                     .api()
-                    .upload_file(id.as_uuid(), Some(overwrite), &path, body)
-                    .await
+                    .upload_file(id.as_uuid(), Some(overwrite), &path, next_body())
+                    .await;
+                // Nothing is under way until the next attempt, if there is one.
+                progress.network_is_idle();
+                answer
             };
             let patience = client.timeout();
             let result = tokio::select! {
