@@ -107,7 +107,7 @@ fn success_with_key(key: &str) -> Fate {
     Answered(answer.replacen("\r\n", &format!("\r\nIdempotency-Key: {key}\r\n"), 1))
 }
 
-const OPERATIONS: [&str; 12] = [
+const OPERATIONS: [&str; 13] = [
     "health",
     "get",
     "list",
@@ -120,6 +120,7 @@ const OPERATIONS: [&str; 12] = [
     "pause",
     "resume",
     "upload",
+    "upload of a stream",
 ];
 
 async fn perform(client: &SessionsClient, operation: &str) -> Result<(), Error> {
@@ -140,6 +141,11 @@ async fn perform(client: &SessionsClient, operation: &str) -> Result<(), Error> 
         "pause" => client.pause_session(&id()).await.map(drop),
         "resume" => client.resume_session(&id()).await.map(drop),
         "upload" => client.upload_file(&id(), "a.txt", "text").await.map(drop),
+        "upload of a stream" => {
+            let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>("text".into())]);
+            let content = FileContent::stream(pieces);
+            client.upload_file(&id(), "a.txt", content).await.map(drop)
+        }
         other => panic!("no operation {other}"),
     }
 }
@@ -147,7 +153,7 @@ async fn perform(client: &SessionsClient, operation: &str) -> Result<(), Error> 
 #[tokio::test]
 async fn each_operation_is_repeated_as_far_as_that_is_safe() {
     let repeatable = ["get", "list", "delete", "download", "create with key"];
-    let once = ["health", "upload"];
+    let once = ["health", "upload of a stream"];
     let limited = refusal("429 Too Many Requests", "RATE_LIMITED");
     for operation in OPERATIONS {
         for (fate, unprocessed) in [
@@ -191,7 +197,7 @@ async fn every_operation_but_two_is_repeated_when_there_is_no_connection() {
     let client = client(&url);
     for operation in OPERATIONS {
         let error = perform(&client, operation).await.unwrap_err();
-        let expected = if ["health", "upload"].contains(&operation) {
+        let expected = if ["health", "upload of a stream"].contains(&operation) {
             1
         } else {
             3
