@@ -283,6 +283,10 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        /// Sets the header `Idempotency-Key`: the request's own, if it had one. It shows that the key was honoured and not ignored.
+        pub fn idempotency_key(self, value: &str) -> Self {
+            Self(self.0.header("Idempotency-Key", value))
+        }
         /// Sets the header `Retry-After`: after how many seconds it makes sense to try again.
         pub fn retry_after(self, value: u64) -> Self {
             Self(self.0.header("Retry-After", value.to_string()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use sandbox_api::bounded::{BoundedU32, VisibleAscii};
+use sandbox_api::bounded::BoundedU32;
 use sandbox_api::open::SessionStatus;
 use sandbox_api::types as wire;
 
@@ -23,17 +23,17 @@ const DEFAULT_LIMIT: u32 = 50;
 pub(super) async fn create(
     Caller(owner): Caller,
     State(app): State<App>,
-    IdempotencyKey(key): IdempotencyKey,
+    key: IdempotencyKey,
     OptionalJson(request): OptionalJson<wire::CreateSessionRequest>,
-) -> Result<Json<wire::Session>, ApiError> {
+) -> Result<(IdempotencyKey, Json<wire::Session>), ApiError> {
     let new = NewSession {
         ttl: Duration::from_secs(request.ttl.get().into()),
         image: request.image.map(Into::into),
         metadata: request.metadata.unwrap_or_default(),
         ssh_public_key: request.ssh_public_key.map(Into::into),
     };
-    let key = key.as_ref().map(VisibleAscii::as_str);
-    Ok(Json(session(app.service.create(&owner, new, key).await?)))
+    let record = app.service.create(&owner, new, key.as_str()).await?;
+    Ok((key, Json(session(record))))
 }
 
 pub(super) async fn list(

@@ -57,6 +57,7 @@ async fn the_same_key_is_the_same_session(server: &TestServer) {
     let key = key();
     let first = create(server, &key, r#"{"ttl": 3600, "metadata": {"a": 1, "b": 2}}"#).await;
     assert_eq!(first.status, 200, "{}", first.text());
+    assert_eq!(first.headers["idempotency-key"], key, "it is sent back");
     let session = first.json();
     let used = server
         .post(
@@ -67,6 +68,7 @@ async fn the_same_key_is_the_same_session(server: &TestServer) {
     assert_eq!(used.status, 200);
     let again = create(server, &key, r#"{"metadata":{"b":2,"a":1},"image":null}"#).await;
     assert_eq!(again.status, 200, "{}", again.text());
+    assert_eq!(again.headers["idempotency-key"], key);
     assert_eq!(again.json()["sessionId"], session["sessionId"]);
     assert_eq!(again.json(), server.get(&path(&session)).await.json());
     assert!(again.json()["lastActivityAt"].is_string(), "{}", again.text());
