@@ -12,6 +12,7 @@ mod runtime_file;
 mod session_ref;
 mod sessions;
 mod settings;
+mod transfer;
 
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -57,7 +58,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
-    use commands::{code, completions, create, exec, get, health, list, man, pause, remove, run, serve};
+    use commands::{
+        code, completions, copy, create, exec, get, health, list, man, pause, remove, run, serve,
+    };
     match command {
         Command::Run(run) => run::run(run).await,
         Command::Serve(serve) => serve::run(serve).await,
@@ -68,6 +71,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Get(get) => on_api(&get.connection, async |api| get::run(get, api).await).await,
         Command::Exec(exec) => on_api(&exec.connection, async |api| exec::run(exec, api).await).await,
         Command::Code(code) => on_api(&code.connection, async |api| code::run(code, api).await).await,
+        Command::Cp(copy) => on_api(&copy.connection, async |api| copy::run(copy, api).await).await,
         Command::Pause(pause) => on_api(&pause.connection, async |api| pause::pause(pause, api).await).await,
         Command::Resume(resume) => {
             on_api(&resume.connection, async |api| pause::resume(resume, api).await).await

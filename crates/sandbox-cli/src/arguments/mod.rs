@@ -1,6 +1,7 @@
 //! The command line's grammar.
 
 mod connection;
+mod copy;
 mod execution;
 mod serve;
 mod sessions;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use connection::Connection;
+pub(crate) use copy::{Copy, Place};
 pub(crate) use execution::{Code, CodeSource, Exec, Execution, Run};
 pub(crate) use serve::Serve;
 pub(crate) use sessions::{Create, Health, List, OneSession, Remove};
@@ -52,6 +54,13 @@ pub(crate) enum Command {
     ///
     /// Exits with the code's exit code.
     Code(Code),
+    /// Copy files and folders into a session and out of it
+    ///
+    /// One of the two is ID:PATH, a path in a session; one that is not absolute starts at /workspace. A local path with a
+    /// colon is written ./NAME. What is there already is replaced if it is a file, and left alone if it is a folder:
+    /// the copy then goes into it. What did not arrive completely is not there at all. Links in a folder that lead out
+    /// of it are left out of what comes out of a session.
+    Cp(Copy),
     /// Suspend everything that runs in a session; its time to live runs on
     Pause(OneSession),
     /// Let a paused session go on where it was

@@ -2,6 +2,7 @@
 
 pub(crate) mod code;
 pub(crate) mod completions;
+pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod exec;
 pub(crate) mod execution;

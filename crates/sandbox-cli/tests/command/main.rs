@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod copy;
 mod examples;
 mod leftovers;
 mod run;
@@ -26,6 +27,6 @@ fn main() -> ExitCode {
     }
     // Looking for what a command left behind means looking at the whole machine: one at a time.
     arguments.test_threads = Some(1);
-    let trials = [run::trials(), serve::trials(), examples::trials()];
+    let trials = [run::trials(), serve::trials(), copy::trials(), examples::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
