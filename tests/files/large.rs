@@ -19,7 +19,7 @@ const SIZE: u64 = 1 << 30;
 const PIECE: usize = 128 << 10;
 
 /// The least that would show that a file was held in memory, and far more than buffers need.
-const ALLOWED: u64 = 32 << 20;
+pub(crate) const ALLOWED: u64 = 32 << 20;
 
 /// Transfers in a process of its own, and looks at the memory of both.
 pub(crate) fn a_gigabyte(server: &ServerProcess) -> Result<(), Failed> {

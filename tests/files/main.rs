@@ -13,6 +13,7 @@
 
 mod large;
 mod memory;
+mod pressure;
 mod refusals;
 mod role;
 mod server;
@@ -58,6 +59,10 @@ fn trials(server: Option<&Arc<ServerProcess>>) -> Vec<Trial> {
         trial(
             "a_gigabyte_goes_in_and_out_in_less_than_32_mib_of_memory",
             large::a_gigabyte,
+        ),
+        trial(
+            "nothing_piles_up_before_an_end_that_is_slow",
+            pressure::nothing_piles_up,
         ),
         trial("refusals_have_the_codes_of_the_contract", refusals::codes),
         trial("an_abandoned_upload_leaves_nothing", refusals::abandoned),

@@ -8,7 +8,7 @@ use sandbox_sessions::SessionsClient;
 
 use crate::role::Role;
 
-const TOKEN: &str = "files-test-0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "files-test-0123456789abcdef0123456789abcdef";
 
 /// Twice the large file, and something for the processes.
 const SPACE: u64 = 3 << 30;

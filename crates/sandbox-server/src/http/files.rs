@@ -1,6 +1,7 @@
 //! `/sessions/{sessionId}/files`: moving files in and out.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
@@ -11,10 +12,12 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sandbox_api::types as wire;
+use tokio::time::{Instant, timeout_at};
 
 use super::App;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::form::{FormBody, Head, TooLong};
 use super::query::Query;
 use super::session_path::SessionPath;
 use crate::backend::{Owner, SessionId};
@@ -114,6 +117,9 @@ fn body(body: Body) -> impl Stream<Item = service::Result<Bytes>> + Unpin {
     pieces.map(|piece| piece.map_err(|error| service::Error::invalid("body", "ended early").caused_by(error)))
 }
 
+/// How long a form may take to get to its file.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Uploads the form's file. Parts before it are passed over; parts after it are not read.
 async fn upload_form(
     app: &App,
@@ -127,11 +133,17 @@ async fn upload_form(
         content,
         limit,
     } = upload;
+    let (content, head) = FormBody::of(content);
     let mut form = Multipart::from_request(content, &()).await.map_err(|error| {
         ApiError::invalid_request(format!("the form cannot be read: {}", error.body_text()))
     })?;
+    let deadline = Instant::now() + PATIENCE;
     let field = loop {
-        match form.next_field().await.map_err(|error| form_error(&error))? {
+        let field = timeout_at(deadline, form.next_field()).await.map_err(|_| {
+            let seconds = PATIENCE.as_secs();
+            ApiError::invalid_request(format!("the file did not begin within {seconds} s"))
+        })?;
+        match field.map_err(|error| head_error(&error, &head))? {
             Some(field) if field.name() == Some(PART) => break field,
             Some(_) => {}
             None => {
@@ -141,6 +153,7 @@ async fn upload_form(
             }
         }
     };
+    head.end();
     let content = stream::try_unfold(field, |mut field| async move {
         let piece = field.chunk().await.map_err(|error| form_error(&error))?;
         Ok(piece.map(|piece| (piece, field)))
@@ -152,6 +165,14 @@ async fn upload_form(
         limit,
     };
     Ok(app.service.upload(owner, id, upload).await?)
+}
+
+fn head_error(error: &MultipartError, head: &Head) -> ApiError {
+    if head.is_too_long() {
+        ApiError::invalid_request(TooLong.to_string())
+    } else {
+        form_error(error).into()
+    }
 }
 
 fn form_error(error: &MultipartError) -> service::Error {

@@ -6,6 +6,7 @@ mod drain;
 mod error;
 mod execution;
 mod files;
+mod form;
 mod heartbeat;
 mod idempotency_key;
 mod json;

@@ -129,6 +129,10 @@ async fn forms_are_read(server: &TestServer) {
     form(&format!("{}--XX--\n", part("other", "x")))
         .await
         .assert_error(400, "INVALID_REQUEST", &["\"file\""]);
+    let long = format!("{}\n{}--XX--\n", "x".repeat(2 << 20), part("file", "content"));
+    form(&long)
+        .await
+        .assert_error(400, "INVALID_REQUEST", &["1048576"]);
     form("--XX--\n")
         .await
         .assert_error(400, "INVALID_REQUEST", &["\"file\""]);
