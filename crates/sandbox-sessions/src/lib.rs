@@ -34,6 +34,14 @@
 //! event at the level `INFO`, with the attempt that failed, the reason and the pause. Neither ever has code,
 //! output, metadata or the token.
 //!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `blocking` | the module `blocking`: the same client without `async`, for any thread |
+//!
+//! None is on by default, and none changes what is there without it.
+//!
 //! # Dropping and cancelling
 //!
 //! Nothing runs on behind a dropped future of this crate: no task is spawned, and no further attempt is made. What
@@ -103,6 +111,8 @@
 mod api_url;
 mod arguments;
 mod background;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod client;
 mod command_result;

@@ -49,19 +49,24 @@ static STUCK: AtomicBool = AtomicBool::new(false);
 ///
 /// [`http_client`]: crate::SessionsClientBuilder::http_client
 #[must_use = "the session is deleted when the guard is dropped"]
-pub struct SessionGuard {
-    session: Session,
+pub struct SessionGuard<S: Guarded = Session> {
+    session: S,
     is_armed: bool,
 }
 
-impl SessionGuard {
-    pub(crate) fn new(session: Session) -> Self {
-        Self {
-            session,
-            is_armed: true,
-        }
-    }
+/// A handle to a session, of either kind.
+pub trait Guarded: Clone {
+    #[doc(hidden)]
+    fn handle(&self) -> &Session;
+}
 
+impl Guarded for Session {
+    fn handle(&self) -> &Session {
+        self
+    }
+}
+
+impl SessionGuard {
     /// Deletes the session now. If that fails, or the future is dropped before it ends, the guard's drop
     /// follows and tries once more. A session that is gone already is no error.
     ///
@@ -69,42 +74,58 @@ impl SessionGuard {
     ///
     /// As [`DeleteSession`](crate::DeleteSession), except for
     /// [`SessionNotFound`](ErrorKind::SessionNotFound).
-    pub async fn delete(mut self) -> Result<(), Error> {
-        unless_gone(self.session.delete().await)?;
+    pub async fn delete(self) -> Result<(), Error> {
+        let result = self.session.delete().await;
+        self.deleted(result)
+    }
+}
+
+impl<S: Guarded> SessionGuard<S> {
+    pub(crate) fn new(session: S) -> Self {
+        Self {
+            session,
+            is_armed: true,
+        }
+    }
+
+    /// What came of a deletion: unless it failed, there is nothing left to do for the drop.
+    pub(crate) fn deleted(mut self, result: Result<(), Error>) -> Result<(), Error> {
+        unless_gone(result)?;
         self.is_armed = false;
         Ok(())
     }
 
     /// The session, which is no longer deleted on drop.
-    pub fn detach(mut self) -> Session {
+    pub fn detach(mut self) -> S {
         self.is_armed = false;
         self.session.clone()
     }
 }
 
-impl Deref for SessionGuard {
-    type Target = Session;
+impl<S: Guarded> Deref for SessionGuard<S> {
+    type Target = S;
 
-    fn deref(&self) -> &Session {
+    fn deref(&self) -> &S {
         &self.session
     }
 }
 
-impl DerefMut for SessionGuard {
-    fn deref_mut(&mut self) -> &mut Session {
+impl<S: Guarded> DerefMut for SessionGuard<S> {
+    fn deref_mut(&mut self) -> &mut S {
         &mut self.session
     }
 }
 
-impl Drop for SessionGuard {
+impl<S: Guarded> Drop for SessionGuard<S> {
     fn drop(&mut self) {
         if self.is_armed {
-            delete_and_wait(self.session.client(), self.session.id());
+            let session = self.session.handle();
+            delete_and_wait(session.client(), session.id());
         }
     }
 }
 
-impl fmt::Debug for SessionGuard {
+impl<S: Guarded + fmt::Debug> fmt::Debug for SessionGuard<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SessionGuard").field(&self.session).finish()
     }

@@ -4,17 +4,27 @@ use crate::Session;
 
 /// One page of a list of sessions.
 #[derive(Clone, Debug, Serialize)]
-pub struct SessionPage {
-    pub(crate) sessions: Vec<Session>,
+pub struct SessionPage<S = Session> {
+    pub(crate) sessions: Vec<S>,
     pub(crate) total: u64,
     pub(crate) limit: u32,
     pub(crate) offset: u32,
 }
 
-impl SessionPage {
+impl<S> SessionPage<S> {
+    #[cfg(feature = "blocking")]
+    pub(crate) fn map<T>(self, convert: impl Fn(S) -> T) -> SessionPage<T> {
+        SessionPage {
+            sessions: self.sessions.into_iter().map(convert).collect(),
+            total: self.total,
+            limit: self.limit,
+            offset: self.offset,
+        }
+    }
+
     /// The sessions of this page; empty past the end of the list.
     #[must_use]
-    pub fn sessions(&self) -> &[Session] {
+    pub fn sessions(&self) -> &[S] {
         &self.sessions
     }
 
@@ -37,18 +47,18 @@ impl SessionPage {
     }
 }
 
-impl IntoIterator for SessionPage {
-    type Item = Session;
-    type IntoIter = std::vec::IntoIter<Session>;
+impl<S> IntoIterator for SessionPage<S> {
+    type Item = S;
+    type IntoIter = std::vec::IntoIter<S>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.sessions.into_iter()
     }
 }
 
-impl<'a> IntoIterator for &'a SessionPage {
-    type Item = &'a Session;
-    type IntoIter = std::slice::Iter<'a, Session>;
+impl<'a, S> IntoIterator for &'a SessionPage<S> {
+    type Item = &'a S;
+    type IntoIter = std::slice::Iter<'a, S>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.sessions.iter()

@@ -135,6 +135,13 @@ impl From<tokio::fs::File> for FileContent {
     }
 }
 
+/// See [`FileContent::file`].
+impl From<std::fs::File> for FileContent {
+    fn from(file: std::fs::File) -> Self {
+        Self::file(file.into())
+    }
+}
+
 /// Leaves the content out: it may be large, and it is the user's.
 impl fmt::Debug for FileContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

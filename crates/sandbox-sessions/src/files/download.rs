@@ -13,8 +13,10 @@ use tokio::time::{Sleep, sleep};
 
 use super::disposition::file_name;
 use crate::error::broken_download;
-use crate::send::Operation;
 use crate::{Error, ErrorKind};
+
+/// What is being done, for errors.
+pub(crate) const OPERATION: &str = "download file";
 
 /// A file on its way out of a session, as a stream of its bytes.
 ///
@@ -45,24 +47,17 @@ pub struct Download {
     /// Runs while a piece is waited for.
     silence: Option<Pin<Box<Sleep>>>,
     patience: Duration,
-    operation: Operation,
     length: Option<u64>,
     file_name: Option<String>,
 }
 
 impl Download {
-    pub(crate) fn new(
-        operation: Operation,
-        patience: Duration,
-        headers: &HeaderMap,
-        content: ByteStream,
-    ) -> Self {
+    pub(crate) fn new(patience: Duration, headers: &HeaderMap, content: ByteStream) -> Self {
         let length = headers.get(CONTENT_LENGTH);
         Self {
             content: Some(content),
             silence: None,
             patience,
-            operation,
             length: length.and_then(|length| length.to_str().ok()?.parse().ok()),
             file_name: headers.get(CONTENT_DISPOSITION).and_then(file_name),
         }
@@ -121,9 +116,7 @@ impl Download {
         let mut bytes = BytesMut::new();
         while let Some(piece) = self.chunk().await? {
             if piece.len() > limit.saturating_sub(bytes.len()) {
-                let refused =
-                    Error::invalid_argument("limit", format!("is {limit} bytes; the file is larger"));
-                return Err(refused.during(self.operation.name()));
+                return Err(Self::too_large(limit));
             }
             bytes.extend_from_slice(&piece);
         }
@@ -141,20 +134,23 @@ impl Download {
     where
         W: AsyncWrite + Unpin + ?Sized,
     {
-        let name = self.operation.name();
-        let failed = |error: std::io::Error| {
-            let message = "writer cannot take the content";
-            Error::new(ErrorKind::InvalidArgument, message)
-                .with_source(error)
-                .during(name)
-        };
         let mut written = 0;
         while let Some(piece) = self.chunk().await? {
-            writer.write_all(&piece).await.map_err(failed)?;
+            writer.write_all(&piece).await.map_err(Self::unwritable)?;
             written += piece.len() as u64;
         }
-        writer.flush().await.map_err(failed)?;
+        writer.flush().await.map_err(Self::unwritable)?;
         Ok(written)
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Error {
+        Error::invalid_argument("limit", format!("is {limit} bytes; the file is larger")).during(OPERATION)
+    }
+
+    pub(crate) fn unwritable(error: std::io::Error) -> Error {
+        Error::new(ErrorKind::InvalidArgument, "writer cannot take the content")
+            .with_source(error)
+            .during(OPERATION)
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
@@ -181,8 +177,7 @@ impl Stream for Download {
         if !matches!(piece, Some(Ok(_))) {
             self.content = None;
         }
-        let name = self.operation.name();
-        Poll::Ready(piece.map(|piece| piece.map_err(|error| error.during(name))))
+        Poll::Ready(piece.map(|piece| piece.map_err(|error| error.during(OPERATION))))
     }
 }
 

@@ -9,6 +9,7 @@ mod upload_body;
 
 pub use content::FileContent;
 pub use download::Download;
+pub(crate) use download::OPERATION as DOWNLOAD;
 pub use info::FileInfo;
 pub(crate) use progress::Progress;
 pub(crate) use upload_body::UploadBody;

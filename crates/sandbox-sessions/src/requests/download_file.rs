@@ -8,6 +8,7 @@ use serde::de::Error as _;
 
 use super::RequestFuture;
 use crate::arguments::text;
+use crate::files::DOWNLOAD;
 use crate::retry::Repeat;
 use crate::send::Operation;
 use crate::{Download, Error, SessionId, SessionsClient};
@@ -53,7 +54,7 @@ impl IntoFuture for DownloadFile {
         Box::pin(async move {
             let Self { client, id, path } = self;
             let path = text("path", path)?;
-            let operation = Operation::on("download file", id).repeat(Repeat::Always);
+            let operation = Operation::on(DOWNLOAD, id).repeat(Repeat::Always);
             let patience = client.timeout();
             let call = async || {
                 let answer = client.api().download_file(id.as_uuid(), &path).await?;
@@ -61,7 +62,7 @@ impl IntoFuture for DownloadFile {
                     return Err(not_a_file(answer).await);
                 }
                 let (status, headers) = (answer.status(), answer.headers().clone());
-                let download = Download::new(operation, patience, &headers, answer.into_inner());
+                let download = Download::new(patience, &headers, answer.into_inner());
                 Ok(ResponseValue::new(download, status, headers))
             };
             client.send(operation, patience, call).await

@@ -8,6 +8,7 @@ mod download_file;
 mod get_session;
 mod list_sessions;
 mod pause_session;
+mod pauses;
 mod resume_session;
 mod run_code;
 mod run_command;
@@ -30,6 +31,9 @@ pub use run_code::RunCode;
 pub use run_command::RunCommand;
 pub use upload_file::UploadFile;
 pub use wait_until::WaitUntil;
+
+#[cfg(feature = "blocking")]
+pub(crate) use pauses::Pauses;
 
 /// The future of a request that is being sent. Dropping it abandons the request and makes no further attempt;
 /// the API may still carry out what it has received.

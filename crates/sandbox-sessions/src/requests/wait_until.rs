@@ -3,13 +3,10 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::{Error, ErrorKind, Session};
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-const FIRST_INTERVAL: Duration = Duration::from_millis(50);
+use super::pauses::Pauses;
+use crate::{Error, Session};
 
 /// A wait for something to become true of a session, made by [`Session::wait_until`]; awaiting it asks the API
 /// for the session's state until it is so.
@@ -29,14 +26,13 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Timeout`] if it does not become true in time, and as
-/// [`GetSession`](crate::GetSession): a session that ends is [`SessionNotFound`](ErrorKind::SessionNotFound).
+/// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if it does not become true in time, and as
+/// [`GetSession`](crate::GetSession): a session that ends is [`SessionNotFound`](crate::ErrorKind::SessionNotFound).
 #[must_use = "the API is asked only when this is awaited"]
 pub struct WaitUntil<'a, F> {
     session: &'a mut Session,
     condition: F,
-    timeout: Duration,
-    interval: Duration,
+    pauses: Pauses,
 }
 
 impl<'a, F: FnMut(&Session) -> bool> WaitUntil<'a, F> {
@@ -44,42 +40,30 @@ impl<'a, F: FnMut(&Session) -> bool> WaitUntil<'a, F> {
         Self {
             session,
             condition,
-            timeout: DEFAULT_TIMEOUT,
-            interval: DEFAULT_INTERVAL,
+            pauses: Pauses::default(),
         }
     }
 
     /// How long to wait at most. The default is 60 s. The API is asked at least once.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.pauses.timeout = timeout;
         self
     }
 
     /// How long the pauses between two questions become. The default is 1 s.
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
+        self.pauses.interval = interval;
         self
     }
 
     async fn run(mut self) -> Result<(), Error> {
-        let start = Instant::now();
-        let mut pause = FIRST_INTERVAL;
+        let mut pauses = self.pauses.start();
         loop {
             self.session.refresh().await?;
             if (self.condition)(self.session) {
                 return Ok(());
             }
-            pause = pause.min(self.interval);
-            if start.elapsed().saturating_add(pause) > self.timeout {
-                let message = format!(
-                    "what was waited for did not become true within {:?}; the session is {}",
-                    self.timeout,
-                    self.session.status()
-                );
-                return Err(Error::new(ErrorKind::Timeout, message).during("wait for session"));
-            }
-            sleep(pause).await;
-            pause = pause.saturating_mul(2);
+            sleep(pauses.next(self.session.status())?).await;
         }
     }
 }
@@ -100,8 +84,7 @@ impl<F> fmt::Debug for WaitUntil<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitUntil")
             .field("id", &self.session.id())
-            .field("timeout", &self.timeout)
-            .field("interval", &self.interval)
+            .field("pauses", &self.pauses)
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ mod errors;
 mod faults;
 mod files;
 mod guard;
+mod handles;
 mod paging;
 mod requests;
 mod retries;

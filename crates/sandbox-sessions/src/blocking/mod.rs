@@ -1,0 +1,45 @@
+//! The same client without `async`: every method waits on the calling thread.
+//!
+//! It is what the rest of the crate is, and does it in the same way, with the same [`Error`](crate::Error): requests
+//! check their values before anything is sent, and are repeated as the client's
+//! [`RetryPolicy`](crate::RetryPolicy) says. What is awaited there ends with [`send`](Request::send) here. The
+//! work is done by one thread of this crate, which all clients of the process share and which starts when it is
+//! first needed; clients and handles can be used from any number of threads at once.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use sandbox_sessions::blocking::SessionsClient;
+//!
+//! let client = SessionsClient::from_env()?;
+//! let session = client.create_session().ttl(Duration::from_secs(600)).send()?.delete_on_drop();
+//! let result = session.run_code("print(6 * 7)").timeout(Duration::from_secs(30)).send()?;
+//! assert_eq!(result.stdout(), "42\n");
+//! # Ok::<(), sandbox_sessions::Error>(())
+//! ```
+//!
+//! # In an async runtime
+//!
+//! A call in the middle of a Tokio task would hold up all other tasks of its thread. It fails with
+//! [`InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent: use the client without
+//! `blocking` there, or `tokio::task::spawn_blocking`, in which these calls work.
+
+mod client;
+mod download;
+mod request;
+mod session;
+mod session_iter;
+mod wait;
+mod wait_until;
+
+pub use client::SessionsClient;
+pub use download::Download;
+pub use request::{Operation, Request};
+pub use session::Session;
+pub use session_iter::SessionIter;
+pub use wait_until::WaitUntil;
+
+/// A session that is deleted when this is dropped, made by [`Session::delete_on_drop`].
+pub type SessionGuard = crate::SessionGuard<Session>;
+
+/// One page of a list of sessions.
+pub type SessionPage = crate::SessionPage<Session>;
