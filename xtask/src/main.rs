@@ -1,12 +1,19 @@
 //! Development tasks: regenerate code, check it, run what CI runs. Run as `cargo xtask <task>`.
 
-#![allow(clippy::print_stdout, reason = "a program for people at a terminal")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for people at a terminal"
+)]
 
+mod cargo;
+mod check;
 mod codegen;
 mod difference;
 mod lint_spec;
 mod public_api;
 mod spec_diff;
+mod stand_in;
 mod workspace;
 
 use std::process::ExitCode;
@@ -22,6 +29,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Do all that a change must pass
+    Check(check::Arguments),
     /// Generate the API's types and client from sandbox-api-spec.yaml
     Codegen(codegen::Arguments),
     /// Lint sandbox-api-spec.yaml with spectral and redocly, which npm provides
@@ -32,16 +41,19 @@ enum Task {
     SpecDiff(spec_diff::Arguments),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    if public_api::is_rustdoc() {
-        let succeeded = public_api::run_rustdoc()?.success();
-        return Ok(if succeeded {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    if let Some(result) = stand_in::run_if_asked() {
+        return result;
     }
     match Arguments::parse().task {
+        Task::Check(arguments) => check::run(&arguments)?,
         Task::Codegen(arguments) => codegen::run(&arguments)?,
         Task::LintSpec => lint_spec::run()?,
         Task::PublicApi(arguments) => public_api::run(&arguments)?,

@@ -7,25 +7,20 @@
 //! Derived implementations are a part of it, and so are `Send`, `Sync` and `Unpin`, on which programs rely without
 //! knowing it. What the compiler says besides of every type is left out.
 
-use std::{
-    env,
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, ExitStatus},
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use crate::{difference, workspace};
+use crate::{
+    cargo::{Metadata, cargo},
+    difference, stand_in, workspace,
+};
 
 /// The libraries that are meant for other people's programs.
 const PACKAGES: [&str; 3] = ["sandbox-sessions", "sandbox-tunnel", "sandbox-api-mock"];
 /// The format that the library `public-api` reads in its version here. Rust 1.95 writes it.
 const FORMAT: u64 = 57;
-/// Set for the program that cargo takes for rustdoc.
-const STAND_IN: &str = "XTASK_IS_RUSTDOC";
 
 /// Traits that the compiler implements by itself, and on which nobody builds.
 const UNLISTED: [&str; 5] = [
@@ -44,8 +39,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    document()?;
+    let documentation = Metadata::of_the_workspace()?.target_directory()?.join("doc");
     for package in PACKAGES {
-        let json = document(package)?;
+        let json = documentation.join(format!("{}.json", package.replace('-', "_")));
         let format = format(&json)?;
         if format != FORMAT {
             println!(
@@ -65,49 +62,31 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has rustdoc write a library's JSON, and says where it is.
-fn document(package: &str) -> anyhow::Result<PathBuf> {
-    let target = target_directory()?;
-    let output = Command::new(cargo())
-        .args([
-            "rustdoc",
-            "--quiet",
-            "--locked",
-            "--lib",
-            "--all-features",
-            "--package",
-            package,
-            "--",
-        ])
-        .args(["-Zunstable-options", "--output-format=json", "--cap-lints=allow"])
-        .env("RUSTDOC", env::current_exe().context("cannot find this program")?)
-        .env(STAND_IN, "1")
-        .current_dir(workspace::root())
-        .output()
-        .context("cannot run cargo")?;
+/// Has rustdoc write JSON. It does so for the whole workspace, because a package by itself is built with other features
+/// of its dependencies, and so with everything that depends on them.
+fn document() -> anyhow::Result<()> {
+    let mut doc = cargo();
+    doc.args([
+        "doc",
+        "--quiet",
+        "--workspace",
+        "--no-deps",
+        "--lib",
+        "--all-features",
+        "--locked",
+    ]);
+    doc.env(
+        "RUSTDOCFLAGS",
+        "-Zunstable-options --output-format=json --cap-lints=allow",
+    );
+    stand_in::for_rustdoc(&mut doc)?;
+    let output = doc.output().context("cannot run cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
-        "rustdoc cannot document {package}:\n{}",
-        String::from_utf8_lossy(&output.stderr)
+        "the libraries cannot be documented:\n{said}"
     );
-    Ok(target
-        .join("doc")
-        .join(format!("{}.json", package.replace('-', "_"))))
-}
-
-fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
-fn target_directory() -> anyhow::Result<PathBuf> {
-    let output = Command::new(cargo())
-        .args(["metadata", "--format-version=1", "--no-deps", "--locked"])
-        .current_dir(workspace::root())
-        .output()
-        .context("cannot run cargo")?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
-    let directory = metadata.get("target_directory").and_then(Value::as_str);
-    Ok(directory.context("cargo names no target directory")?.into())
+    Ok(())
 }
 
 fn format(json: &Path) -> anyhow::Result<u64> {
@@ -143,23 +122,6 @@ fn check(path: &Path, name: &str, listing: &str) -> anyhow::Result<()> {
     }
     let changes = difference::of_lines(&committed, listing);
     bail!("{name} is stale; run `cargo xtask public-api` and commit the result if it is meant\n{changes}");
-}
-
-/// Whether cargo runs this program in the place of rustdoc.
-pub(crate) fn is_rustdoc() -> bool {
-    env::var_os(STAND_IN).is_some()
-}
-
-/// Runs rustdoc with the features of nightly, which writing JSON is one of. The variable that allows them must be
-/// seen by rustdoc alone: many build scripts look at it, and everything that depends on them would be built again.
-pub(crate) fn run_rustdoc() -> anyhow::Result<ExitStatus> {
-    let mut rustdoc = Command::new("rustdoc");
-    rustdoc
-        .args(env::args_os().skip(1))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env_remove(STAND_IN)
-        .env_remove("RUSTDOC");
-    rustdoc.status().context("cannot run rustdoc")
 }
 
 #[cfg(test)]
