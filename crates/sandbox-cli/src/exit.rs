@@ -24,7 +24,7 @@ pub(crate) const BAD_CONFIGURATION: u8 = 78;
 pub(crate) const USAGE: u8 = 2;
 
 /// The one table of exit codes, from which help and manual are made.
-pub(crate) const TABLE: [(&str, &str); 11] = [
+pub(crate) const TABLE: [(&str, &str); 12] = [
     ("0", "success"),
     (
         "1 to 255",
@@ -41,10 +41,8 @@ pub(crate) const TABLE: [(&str, &str); 11] = [
         "nothing names an API, or a configuration or token file cannot be used",
     ),
     ("124", "what was run took longer than it may"),
-    (
-        "125",
-        "any other failure; 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM",
-    ),
+    ("125", "any other failure"),
+    ("129, 130, 143", "ended by SIGHUP, SIGINT, SIGTERM"),
 ];
 
 /// The table as the end of the help.
@@ -52,7 +50,7 @@ pub(crate) fn help() -> String {
     let mut text = "Exit codes:".to_owned();
     for (code, meaning) in TABLE {
         // Writing to a string cannot fail.
-        let _ = write!(text, "\n  {code:10}{meaning}");
+        let _ = write!(text, "\n  {code:15}{meaning}");
     }
     text
 }

@@ -85,17 +85,29 @@ fn written(outcome: io::Result<()>) -> anyhow::Result<()> {
 
 /// Prints a value as JSON: readable on a terminal, a line elsewhere.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let text = if io::stdout().is_terminal() {
-        serde_json::to_string_pretty(value)?
+    if io::stdout().is_terminal() {
+        line(&without_controls(&serde_json::to_string_pretty(value)?))
     } else {
-        serde_json::to_string(value)?
-    };
-    line(&text)
+        json_line(value)
+    }
 }
 
 /// Prints a value as one line of JSON, for what prints several.
 pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string(value)?)
+    line(&without_controls(&serde_json::to_string(value)?))
+}
+
+/// JSON lets strings hold some characters that steer a terminal, and lets them be escaped as well.
+fn without_controls(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() && c != '\n' {
+            text += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// A piece of text in a table.

@@ -74,24 +74,19 @@ fn page(command: Command) -> anyhow::Result<String> {
     let mut page = Vec::new();
     man.render(&mut page)?;
     if is_main {
-        let sections = [
-            ("EXIT STATUS", exit::TABLE.as_slice()),
-            ("ENVIRONMENT", &ENVIRONMENT),
-            ("FILES", &FILES),
-        ];
-        for (name, entries) in sections {
-            section(name, entries).to_writer(&mut page)?;
-        }
+        let mut roff = Roff::new();
+        section(&mut roff, "EXIT STATUS", &exit::TABLE);
+        section(&mut roff, "ENVIRONMENT", &ENVIRONMENT);
+        section(&mut roff, "FILES", &FILES);
+        roff.to_writer(&mut page)?;
     }
     Ok(String::from_utf8(page)?)
 }
 
-fn section(name: &str, entries: &[(&str, &str)]) -> Roff {
-    let mut roff = Roff::new();
+fn section(roff: &mut Roff, name: &str, entries: &[(&str, &str)]) {
     roff.control("SH", [name]);
     for (term, meaning) in entries {
         roff.control("TP", []);
         roff.text([bold(*term)]).text([roman(*meaning)]);
     }
-    roff
 }

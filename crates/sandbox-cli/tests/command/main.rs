@@ -13,7 +13,10 @@ mod examples;
 mod leftovers;
 mod run;
 mod serve;
+mod snapshot;
+mod snapshots;
 mod support;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,12 @@ fn main() -> ExitCode {
     }
     // Looking for what a command left behind means looking at the whole machine: one at a time.
     arguments.test_threads = Some(1);
-    let trials = [run::trials(), serve::trials(), copy::trials(), examples::trials()];
+    let trials = [
+        run::trials(),
+        serve::trials(),
+        copy::trials(),
+        snapshots::trials(),
+        examples::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
