@@ -1,7 +1,5 @@
 //! Changes of operations: where they are, and what goes in and out of them.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::{
@@ -29,64 +27,75 @@ pub(super) struct Pair<'a> {
 }
 
 pub(super) fn compare(old: &Document, new: &Document) -> Changes {
-    let schemas = Schemas::new(old, new);
     let mut comparison = Comparison {
         old,
         new,
-        schemas,
+        schemas: Schemas::new(old, new),
         changes: Changes::default(),
     };
     servers(&mut comparison);
-    let (old_operations, new_operations) = (old.operations(), new.operations());
-    let mut arrived: BTreeMap<_, _> = new_operations
-        .iter()
-        .map(|operation| (operation.key(), operation))
-        .collect();
-    // What kept its place is found first, so that an operation cannot be taken for one that moved.
-    let mut pairs = Vec::new();
-    let mut gone = Vec::new();
-    for operation in &old_operations {
-        match arrived.remove(&operation.key()) {
-            Some(new) => pairs.push((operation, new)),
-            None => gone.push(operation),
-        }
+    let (olds, news) = (old.operations(), new.operations());
+    let matched = Matched::find(&olds, &news);
+    let changes = &mut comparison.changes;
+    for (old, new) in &matched.moved {
+        let verdict = (Breaks::Both, "the one asks where the other does not answer");
+        let what = format!("it is {} now", new.name());
+        changes.add(&old.name(), "operation-moved", what, verdict);
     }
-    for operation in gone {
-        let same_id = |(key, new): (&(String, String), &&Operation<'_>)| {
-            (new.id().is_some() && new.id() == operation.id()).then(|| key.clone())
-        };
-        let moved = arrived
-            .iter()
-            .find_map(same_id)
-            .and_then(|key| arrived.remove(&key));
-        match moved {
-            Some(new) => {
-                let verdict = (Breaks::Both, "the one asks where the other does not answer");
-                let what = format!("it is {} now", new.name());
-                comparison
-                    .changes
-                    .add(&operation.name(), "operation-moved", what, verdict);
-                pairs.push((operation, new));
-            }
-            None => {
-                let verdict = (Breaks::Clients, "they call it");
-                comparison
-                    .changes
-                    .add(&operation.name(), "operation-removed", "it is removed", verdict);
-            }
-        }
+    for operation in matched.removed {
+        let verdict = (Breaks::Clients, "they call it");
+        changes.add(&operation.name(), "operation-removed", "it is removed", verdict);
     }
-    for (old, new) in pairs {
+    for operation in matched.added {
+        let verdict = (Breaks::Nobody, "nobody calls it yet");
+        changes.add(&operation.name(), "operation-added", "it is added", verdict);
+    }
+    for (old, new) in matched.kept.into_iter().chain(matched.moved) {
         let at = old.name();
         operation(&mut comparison, Pair { at: &at, old, new });
     }
-    for operation in arrived.into_values() {
-        let verdict = (Breaks::Nobody, "nobody calls it yet");
-        comparison
-            .changes
-            .add(&operation.name(), "operation-added", "it is added", verdict);
-    }
     comparison.changes
+}
+
+/// Which operations of two documents are the same.
+struct Matched<'a> {
+    /// Those with the same method and path.
+    kept: Vec<(&'a Operation<'a>, &'a Operation<'a>)>,
+    /// Others with the same id.
+    moved: Vec<(&'a Operation<'a>, &'a Operation<'a>)>,
+    removed: Vec<&'a Operation<'a>>,
+    added: Vec<&'a Operation<'a>>,
+}
+
+impl<'a> Matched<'a> {
+    fn find(olds: &'a [Operation<'a>], news: &'a [Operation<'a>]) -> Self {
+        // What kept its place is found first, so that it cannot be taken for something that moved.
+        let (kept, olds, news) = pairs(olds.iter().collect(), news.iter().collect(), |old, new| {
+            old.key() == new.key()
+        });
+        let (moved, removed, added) =
+            pairs(olds, news, |old, new| old.id().is_some() && old.id() == new.id());
+        Self {
+            kept,
+            moved,
+            removed,
+            added,
+        }
+    }
+}
+
+type Paired<T> = (Vec<(T, T)>, Vec<T>, Vec<T>);
+
+/// Pairs what is the same, and gives back what is left of both.
+fn pairs<T>(olds: Vec<T>, mut news: Vec<T>, same: impl Fn(&T, &T) -> bool) -> Paired<T> {
+    let (mut pairs, mut left) = (Vec::new(), Vec::new());
+    for old in olds {
+        match news.iter().position(|new| same(&old, new)) {
+            Some(position) => pairs.push((old, news.remove(position))),
+            None => left.push(old),
+        }
+    }
+    (pairs, left, news)
 }
 
 fn operation(comparison: &mut Comparison<'_>, pair: Pair<'_>) {

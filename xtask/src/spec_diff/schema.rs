@@ -28,7 +28,7 @@ type Schema = Map<String, Value>;
 pub(super) struct Schemas<'a> {
     pub(super) old: &'a Document,
     pub(super) new: &'a Document,
-    /// Pairs of named schemas that are compared already, for each direction.
+    /// Pairs of schemas, as they are written, that are compared already, for each direction.
     seen: HashSet<(String, String, Direction)>,
 }
 
@@ -57,27 +57,13 @@ impl<'a> Schemas<'a> {
         new: Option<&Value>,
         changes: &mut Changes,
     ) {
-        let (old_name, new_name) = (name(old), name(new));
-        let named = old_name.is_some() || new_name.is_some();
-        let pair = (
-            old_name.unwrap_or_default(),
-            new_name.unwrap_or_default(),
-            direction,
-        );
-        if named
-            && !self
-                .seen
-                .insert((pair.0.to_owned(), pair.1.to_owned(), direction))
-        {
+        if self.is_compared(direction, old, new) {
             return;
         }
         // A change in a named schema is told once, and not for each operation that uses it.
-        let named_place = format!("{direction} {}", pair.0);
-        let at = if named && pair.0 == pair.1 {
-            &named_place
-        } else {
-            at
-        };
+        let named = name(old).filter(|shared| Some(*shared) == name(new));
+        let named = named.map(|name| format!("{direction} {name}"));
+        let at = named.as_deref().unwrap_or(at);
         let place = Place { at, direction };
         let old = old.map(|schema| self.old.flattened(schema)).unwrap_or_default();
         let new = new.map(|schema| self.new.flattened(schema)).unwrap_or_default();
@@ -98,6 +84,13 @@ impl<'a> Schemas<'a> {
         }
         self.alternatives(place, &old, &new, changes);
         others(place, &old, &new, changes);
+    }
+
+    /// Whether this pair was met before. Pairs without a name are told wherever they are: no circle is made of them.
+    fn is_compared(&mut self, direction: Direction, old: Option<&Value>, new: Option<&Value>) -> bool {
+        let text = |schema: Option<&Value>| schema.map(Value::to_string).unwrap_or_default();
+        let named = name(old).is_some() || name(new).is_some();
+        named && !self.seen.insert((text(old), text(new), direction))
     }
 
     fn alternatives(&mut self, place: Place<'_>, old: &Schema, new: &Schema, changes: &mut Changes) {

@@ -974,3 +974,53 @@ fn what_cannot_be_compared_is_refused() {
         assert_eq!(error.to_string(), reason);
     }
 }
+
+#[test]
+fn schemas_that_got_a_name_are_compared_wherever_they_are() {
+    let named = json!({ "$ref": "#/components/schemas/Short" });
+    let edits = vec![
+        Set(
+            "/components/schemas/Short",
+            json!({ "type": "string", "maxLength": 8 }),
+        ),
+        Set("/components/schemas/NewOrder/properties/note", named.clone()),
+        Set(
+            "/components/schemas/NewOrder/properties/labels/additionalProperties",
+            named,
+        ),
+    ];
+    assert_eq!(
+        lines(&difference(SHOP, &edited(edits))),
+        [
+            "BREAKS clients  request NewOrder.labels.*: maxLength was 9 and is 8 (what they send may be refused now)",
+            "BREAKS clients  request NewOrder.note: it cannot be null any more (what they send may be refused now)",
+            "BREAKS clients  request NewOrder.note: maxLength was not given and is 8 (what they send may be refused now)",
+        ]
+    );
+}
+
+#[test]
+fn circles_of_schemas_end() {
+    let document = |schemas: &str| {
+        format!(
+            "
+openapi: 3.0.3
+info: {{ version: 1.0.0 }}
+paths:
+  /trees:
+    get:
+      responses:
+        '200': {{ content: {{ application/json: {{ schema: {{ $ref: '#/components/schemas/Tree' }} }} }} }}
+components: {{ schemas: {schemas} }}
+"
+        )
+    };
+    let node = "type: object, properties: { next: { $ref: '#/components/schemas/Tree' } }";
+    let old = document(&format!("{{ Tree: {{ {node} }} }}"));
+    // Its names and those of the old one alternate.
+    let new = document(&format!(
+        "{{ Tree: {{ type: object, properties: {{ next: {{ {node} }} }} }} }}"
+    ));
+    assert!(lines(&difference(&old, &new)).is_empty());
+    assert!(lines(&difference(&new, &old)).is_empty());
+}
