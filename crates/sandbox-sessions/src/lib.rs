@@ -68,6 +68,12 @@
 //! A panic drops what it unwinds. A process that exits or is killed drops nothing, and only the time to live ends
 //! its sessions.
 //!
+//! # Examples
+//!
+//! Complete programs are in the crate's folder `examples`: `basic_session`, `listing_and_pagination`, `run_code`,
+//! `error_handling` and `batch_operations` are those of the Python SDK; `run_command`, `files`, `session_details`,
+//! `client_settings`, `clean_up`, `retries` and `blocking` show one thing each; `tour` checks an API from end to end.
+//!
 //! # Coming from Python
 //!
 //! | Python | Rust |
@@ -89,6 +95,9 @@
 //! | `SessionStatus.RUNNING`, `.value` | [`SessionStatus::Running`], `Display` |
 //! | retries and rate limits, by hand | built in: [`RetryPolicy`], [`Error::attempts`] |
 //! | `SandboxAPIError` and its kinds, `ValueError` | [`Error`] and its [`ErrorKind`]s |
+//! | `test_sessions_sdk.py` | the example `tour` |
+//! | best practice: retries with backoff, rate limits | built in, see [`RetryPolicy`] |
+//! | code without `await` | the feature `blocking` |
 //!
 //! Beyond the Python SDK there are [`run_command`] with an environment, [`upload_file`] and
 //! [`download_file`], which stream, [`pause_session`] and [`resume_session`], and [`check_health`].

@@ -7,10 +7,37 @@ use libtest_mimic::Trial;
 use crate::support::{Place, Serve, stderr, stdout};
 
 /// Each with what it cannot print without having worked.
-const EXAMPLES: [(&str, &[&str]); 6] = [
+const EXAMPLES: [(&str, &[&str]); 13] = [
     ("basic_session", &["Created: ", "Status: running"]),
-    ("listing_and_pagination", &["Total sessions: "]),
+    ("listing_and_pagination", &["Total sessions: ", "Listed "]),
     ("error_handling", &[]),
+    ("clean_up", &["Failed: code is empty", "Deleted ", "Detached "]),
+    (
+        "files",
+        &[
+            "Uploaded /workspace/data/in.csv",
+            "Lines: 100000",
+            "name,count",
+            "Read 588890 bytes",
+            "Not replaced",
+        ],
+    ),
+    (
+        "run_command",
+        &["Hello, world!", "Exit code Some(2)", "Stopped after: started"],
+    ),
+    (
+        "session_details",
+        &[
+            "Status: running",
+            "User: \"alice\"",
+            "\"sessionId\":",
+            "(running)",
+        ],
+    ),
+    ("tour", &["All is well"]),
+    ("client_settings", &["Health: healthy", "Created: "]),
+    ("blocking", &["Answer: 42", "Greeting: Hello!", "Live: session "]),
     ("retries", &["The same session: true"]),
     ("batch_operations", &["Processing "]),
     (
