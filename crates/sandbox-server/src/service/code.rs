@@ -91,7 +91,7 @@ pub(super) fn shell_command(command: String) -> CommandLine {
 }
 
 /// One word of a POSIX shell that stands for `text` exactly.
-pub(super) fn quote(text: &str) -> String {
+fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -7,14 +7,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
-use sandbox_tunnel::{
-    Create, ErrorKind as SshKind, ExecRequest, Exit, FileKind, Metadata, Sftp, SftpFile, SshClient,
-};
+use sandbox_tunnel::{Create, ErrorKind as SshKind, FileKind, Metadata, Sftp, SftpFile, SshClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::code::quote;
 use super::error::{Error, ErrorKind, Result};
 use super::remote_path::RemotePath;
 
@@ -61,7 +58,7 @@ where
     let (temporary, mut file) = Temporary::create(sftp, &upload.path).await?;
     let written = async {
         write(&mut file, &upload.path, upload.content, upload.limit).await?;
-        temporary.publish(&client, &upload.path, upload.overwrite).await
+        temporary.publish(&upload.path, upload.overwrite).await
     };
     match written.await {
         Ok(info) => {
@@ -199,14 +196,15 @@ impl Temporary {
     }
 
     /// Gives the complete file its name.
-    async fn publish(&self, client: &SshClient, path: &RemotePath, overwrite: bool) -> Result<FileInfo> {
+    async fn publish(&self, path: &RemotePath, overwrite: bool) -> Result<FileInfo> {
         let metadata = self
             .sftp
             .metadata(&self.path)
             .await
             .map_err(|error| failed(path, error))?;
         if overwrite {
-            replace(client, &self.path, path).await?;
+            let replaced = self.sftp.replace(&self.path, path.as_str()).await;
+            replaced.map_err(|error| not_replaced(path, error))?;
         } else if let Err(error) = self.sftp.rename(&self.path, path.as_str()).await {
             // The protocol has no code for a name that is taken.
             return match self.sftp.symlink_metadata(path.as_str()).await {
@@ -255,20 +253,6 @@ async fn remove(sftp: &Sftp, path: &str) {
     }
 }
 
-/// Renames over whatever has the name, in one step. SFTP's own rename refuses to.
-async fn replace(client: &SshClient, from: &str, to: &RemotePath) -> Result<()> {
-    let command = format!("mv -f -T -- {} {}", quote(from), quote(to.as_str()));
-    let request = ExecRequest::command(command)
-        .stdout_limit(0)
-        .stderr_limit(1 << 10);
-    let output = client.run(request).await.map_err(|error| failed(to, error))?;
-    match output.exit {
-        Exit::Code(0) => Ok(()),
-        _ => Err(Error::invalid("path", format!("{to} cannot be replaced"))
-            .caused_by(String::from_utf8_lossy(&output.stderr).into_owned())),
-    }
-}
-
 pub(crate) fn too_large(limit: u64) -> Error {
     Error::new(
         ErrorKind::TooLarge,
@@ -304,6 +288,14 @@ fn failed(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
 fn not_created(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
     match error.kind() {
         SshKind::NotFound => Error::invalid("path", format!("{path} cannot be made")).caused_by(error),
+        _ => failed(path, error),
+    }
+}
+
+/// The protocol does not say why. Whatever it is, it is about what has the name.
+fn not_replaced(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
+    match error.kind() {
+        SshKind::Failure => Error::invalid("path", format!("{path} cannot be replaced")).caused_by(error),
         _ => failed(path, error),
     }
 }
