@@ -90,7 +90,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -163,6 +164,10 @@ pub mod operations {
         /// `Idempotency-Key` has this value, or is absent for `None`. Names the creation, so that a client that got no answer can ask again: for 24 hours, the caller's requests with
         /// the same key and the same body get the session that the first of them created, as it is now. Another body
         /// is a 409, and so is a session that has ended meanwhile. A key should be random, a UUID for example.
+        ///
+        /// Bodies are the same if they ask for the same session: white space, the order of properties and defaults that
+        /// are filled in do not matter. A creation that failed has not used its key. A creation that has begun goes on
+        /// when its client goes away.
         pub fn idempotency_key<'a, T>(self, value: T) -> Self
         where
             T: Into<Option<&'a sandbox_api::bounded::VisibleAscii<1, 255>>>,
@@ -253,7 +258,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -379,7 +385,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -501,7 +508,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -635,7 +643,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -779,7 +788,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -959,7 +969,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -1125,7 +1136,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -1276,7 +1288,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self
@@ -1373,7 +1386,7 @@ pub mod operations {
         pub fn path(self, value: &sandbox_api::bounded::BoundedString<1, 4000>) -> Self {
             Self(self.0.query_param("path", value.to_string()))
         }
-        /// The body is exactly this one. The bytes of the file, either bare or as the part `file` of a form.
+        /// The body is exactly this one. The bytes of the file, either bare or as the part `file` of a form, which begins within the first MiB of it.
         pub fn body(self, value: impl Into<Vec<u8>>) -> Self {
             let value = value.into();
             Self(self.0.is_true(move |request| request.body_ref() == value))
@@ -1464,7 +1477,8 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another.
+        /// Answers 429. The caller has made too many requests, or has too many live sessions to create another. In the second case
+        /// `Retry-After` says when the first of them ends by itself; deleting one makes room at once.
         pub fn too_many_requests(self, value: &types::Error) -> Self {
             Self(
                 self

@@ -35,7 +35,7 @@ pub mod types {
     #[serde(deny_unknown_fields)]
     pub struct CreateSessionRequest {
         /// The environment inside the session, such as `python:3.11`. Without one the server's default is used.
-        /// Which images there are depends on the server.
+        /// Which images there are depends on the server; one that there is not is a 400, which lists those there are.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub image: ::std::option::Option<crate::bounded::BoundedString<1, 255>>,
         /// Any JSON object, for the caller's own use; it is given back with the session. It takes at most 16 KiB as
@@ -44,8 +44,9 @@ pub mod types {
         pub metadata: ::std::option::Option<
             ::serde_json::Map<::std::string::String, ::serde_json::Value>,
         >,
-        /// A public key in the one-line format of OpenSSH. With one, SSH connections to the session are accepted
-        /// with this key only; without one, the bearer token at the tunnel suffices.
+        /// A public key in the one-line format of OpenSSH, of the type `ssh-ed25519` or `ecdsa-sha2-*`. With one, SSH
+        /// connections to the session are accepted with this key only; without one, the bearer token at the tunnel
+        /// suffices.
         #[serde(
             rename = "sshPublicKey",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -77,9 +78,10 @@ pub mod types {
         >,
         /// A stable code for programs, such as `INVALID_REQUEST`, `INVALID_PARAMETER`, `INVALID_TTL`,
         /// `INVALID_LIMIT`, `IMAGE_UNAVAILABLE`, `UNAUTHORIZED`, `NOT_FOUND`, `SESSION_NOT_FOUND`, `FILE_NOT_FOUND`,
-        /// `METHOD_NOT_ALLOWED`, `INVALID_STATE`, `FILE_EXISTS`, `PAYLOAD_TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE`,
-        /// `RATE_LIMITED`, `SANDBOX_CREATE_FAILED`, `INTERNAL_ERROR`, `UNSUPPORTED` or `UNAVAILABLE`. Servers may
-        /// use others.
+        /// `METHOD_NOT_ALLOWED`, `INVALID_STATE`, `FILE_EXISTS`, `IDEMPOTENCY_KEY_REUSED`, `SESSION_ENDED`,
+        /// `PAYLOAD_TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE`, `RATE_LIMITED`, `SESSION_LIMIT_REACHED`,
+        /// `TUNNEL_LIMIT_REACHED`, `SANDBOX_CREATE_FAILED`, `INTERNAL_ERROR`, `UNSUPPORTED` or `UNAVAILABLE`.
+        /// Servers may use others.
         pub error: ::std::string::String,
         /// What went wrong, in words for people.
         pub message: ::std::string::String,
@@ -114,7 +116,7 @@ pub mod types {
         pub command: crate::bounded::BoundedString<1, 1048576>,
         /// Environment variables by name, set in addition to the session's own. A name consists of ASCII letters,
         /// digits and underscores and does not start with a digit. Names that start with `SANDBOX_AGENT_` are
-        /// reserved.
+        /// reserved. Names and values together take at most 64 KiB.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub env: ::std::option::Option<
             ::std::collections::BTreeMap<
@@ -450,6 +452,10 @@ impl Client {
     /// - `idempotency_key`: Names the creation, so that a client that got no answer can ask again: for 24 hours, the caller's requests with
     /// the same key and the same body get the session that the first of them created, as it is now. Another body
     /// is a 409, and so is a session that has ended meanwhile. A key should be random, a UUID for example.
+    ///
+    /// Bodies are the same if they ask for the same session: white space, the order of properties and defaults that
+    /// are filled in do not matter. A creation that failed has not used its key. A creation that has begun goes on
+    /// when its client goes away.
     ///
     /// - `body`: What the session should be like.
     pub async fn create_session<'a>(
@@ -867,7 +873,7 @@ impl Client {
     /// - `session_id`: Which session. Whatever is not the UUID of a session of the caller is a 404.
     /// - `overwrite`: Whether a file that is there already is replaced. If not, it is a 409.
     /// - `path`: Where the file goes. A relative path starts at `/workspace`.
-    /// - `body`: The bytes of the file, either bare or as the part `file` of a form.
+    /// - `body`: The bytes of the file, either bare or as the part `file` of a form, which begins within the first MiB of it.
     pub async fn upload_file<'a, B: Into<reqwest::Body>>(
         &'a self,
         session_id: &'a ::uuid::Uuid,

@@ -8,6 +8,8 @@ use sandbox_server::{Error, Lifetime, Limits, Server, ServerConfig, Tokens};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::contract;
+
 pub(crate) const ALICE: &str = "alice-0123456789abcdef";
 pub(crate) const BOB: &str = "bob-0123456789abcdef";
 
@@ -114,15 +116,23 @@ impl TestServer {
     }
 }
 
+/// The answer to a request, as the contract has it.
 pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let response = request.send().await.expect("an answer");
+    let (client, request) = request.build_split();
+    let request = request.expect("a request");
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let response = client.execute(request).await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.bytes().await.expect("a whole body").to_vec();
-    Answer {
+    let answer = Answer {
         status,
         headers,
         body,
+    };
+    if let Some(path) = url.as_str().split_once("/v1").map(|(_, path)| path) {
+        contract::check(&method, path, &answer);
     }
+    answer
 }
 
 impl Answer {

@@ -11,6 +11,7 @@
 
 mod client;
 mod conformance;
+mod contract;
 mod embedded;
 mod files;
 mod http;
