@@ -1,21 +1,12 @@
 //! All sessions there are.
 
-use sandbox_sessions::{Session, SessionsClient};
+use futures_util::TryStreamExt;
+use sandbox_sessions::{Error, Session, SessionsClient};
 
 /// The largest page there is.
 const PAGE: u32 = 100;
 
 /// Every session, the oldest first.
-pub(crate) async fn all(client: &SessionsClient) -> Result<Vec<Session>, sandbox_sessions::Error> {
-    let mut sessions = Vec::new();
-    let mut offset = 0;
-    loop {
-        let page = client.list_sessions().limit(PAGE).offset(offset).await?;
-        let (total, length) = (page.total(), page.sessions().len());
-        sessions.extend(page);
-        offset += PAGE;
-        if u64::from(offset) >= total || length == 0 {
-            return Ok(sessions);
-        }
-    }
+pub(crate) async fn all(client: &SessionsClient) -> Result<Vec<Session>, Error> {
+    client.list_sessions().limit(PAGE).stream().try_collect().await
 }

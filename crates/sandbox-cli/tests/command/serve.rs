@@ -1,13 +1,21 @@
 //! `sandbox serve`, and the commands that talk to it.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use libtest_mimic::Trial;
+use rustix::process::Signal;
 
 use crate::leftovers::Traces;
-use crate::support::{Place, Serve, assert_output, stderr, stdout};
+use crate::support::{Place, Serve, assert_output, send, stderr, stdout};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("manages_sessions", manages_sessions),
+        (
+            "the_first_server_is_the_one_that_is_found",
+            the_first_server_is_the_one_that_is_found,
+        ),
         ("runs_code_on_a_named_server", runs_code_on_a_named_server),
         (
             "sessions_outlive_a_killed_server",
@@ -71,6 +79,44 @@ fn manages_sessions() {
     assert!(stderr(&gone).contains(&first), "{}", stderr(&gone));
     serve.stop();
     Traces::return_to(&before);
+}
+
+fn the_first_server_is_the_one_that_is_found() {
+    let place = Place::new();
+    let serve = Serve::start(&place, &[]);
+    let id = create(&serve, &place);
+    let written = place.directory.path().join("sandbox/server.json");
+    let before = std::fs::read(&written).unwrap();
+    let other = place.directory.path().join("other");
+    let mut second = place
+        .command(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--state-dir",
+            other.to_str().unwrap(),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once it has told where it is, it has tried.
+    let mut line = String::new();
+    BufReader::new(second.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    send(&second, Signal::TERM);
+    let output = second.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        stderr(&output).contains("another server of yours"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(std::fs::read(&written).unwrap(), before);
+    assert_output(&place.output(&["rm", &id]), 0, "");
+    serve.stop();
+    assert!(!written.exists());
 }
 
 fn runs_code_on_a_named_server() {
