@@ -17,7 +17,7 @@ use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo};
 use reqwest::{Request, Response, header::AUTHORIZATION};
 
 pub use self::{
-    answer::{MAX_ERROR_BYTES, MAX_JSON_BYTES},
+    answer::{MAX_ERROR_BYTES, MAX_JSON_BYTES, error_body},
     observation::Observation,
     token::{BearerToken, InvalidToken},
 };

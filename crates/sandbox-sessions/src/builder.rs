@@ -2,10 +2,18 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::Certificate;
+#[cfg(feature = "ssh")]
+use reqwest::header::InvalidHeaderValue;
 use reqwest::redirect::Policy;
+#[cfg(feature = "ssh")]
+use sandbox_api::hooks::BearerToken;
+#[cfg(feature = "ssh")]
+use sandbox_tunnel::{Proxies, Tls};
 use secrecy::SecretString;
 
 use crate::api_url::ApiUrl;
+#[cfg(feature = "ssh")]
+use crate::ssh::TunnelSettings;
 use crate::token::parse_token;
 use crate::{Error, ErrorKind, RetryPolicy, SessionsClient};
 
@@ -53,6 +61,15 @@ impl HttpSource {
         match self {
             Self::Settings(settings) => settings.build(url),
             Self::Given(client) => Ok(client.clone()),
+        }
+    }
+
+    /// The same settings for what HTTP clients do not do.
+    #[cfg(feature = "ssh")]
+    pub(crate) fn tunnels(&self, url: &ApiUrl, token: &BearerToken) -> Result<TunnelSettings, Error> {
+        match self {
+            Self::Settings(settings) => settings.tunnels(url, token),
+            Self::Given(_) => HttpSettings::default().tunnels(url, token),
         }
     }
 }
@@ -138,6 +155,8 @@ impl SessionsClientBuilder {
 
     /// Sends all requests with this HTTP client, for its proxies, certificates or connection pool. A timeout
     /// of its own should exceed the longest code timeout, because the shorter of two timeouts wins.
+    ///
+    /// SSH does not go through it: that uses the proxies of the environment and the system's certificates.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http_client = Some(client);
         self
@@ -172,6 +191,28 @@ impl SessionsClientBuilder {
 }
 
 impl HttpSettings {
+    #[cfg(feature = "ssh")]
+    fn tunnels(&self, url: &ApiUrl, token: &BearerToken) -> Result<TunnelSettings, Error> {
+        let unusable = |name| move |error| Error::invalid_argument(name, "cannot be used").with_source(error);
+        let user_agent = self.user_agent.as_deref().unwrap_or(DEFAULT_USER_AGENT);
+        Ok(TunnelSettings {
+            authorization: token.authorization(),
+            user_agent: Some(user_agent.parse().map_err(|error: InvalidHeaderValue| {
+                Error::invalid_argument("user agent", "cannot be sent").with_source(error)
+            })?),
+            tls: if self.accept_invalid_certs {
+                Tls::danger_accept_invalid_certs()
+            } else {
+                Tls::with_authorities(&self.root_certificates).map_err(unusable("root certificates"))?
+            },
+            proxies: if url.is_loopback() {
+                Proxies::none()
+            } else {
+                Proxies::from_env()
+            },
+        })
+    }
+
     fn build(&self, url: &ApiUrl) -> Result<reqwest::Client, Error> {
         let mut authorities = Vec::new();
         for pem in &self.root_certificates {

@@ -47,6 +47,8 @@ struct Inner {
     url: ApiUrl,
     timeout: Duration,
     retries: RetryPolicy,
+    #[cfg(feature = "ssh")]
+    tunnels: crate::ssh::TunnelSettings,
     /// Whether the API has shown that it knows the header `Idempotency-Key`.
     knows_idempotency_keys: AtomicBool,
 }
@@ -86,6 +88,8 @@ impl SessionsClient {
     ) -> Result<Self, Error> {
         let hooks = Hooks::bearer(token.clone());
         let api = sandbox_api::Client::new_with_client(url.as_str(), http.client(&url)?, hooks);
+        #[cfg(feature = "ssh")]
+        let tunnels = http.tunnels(&url, &token)?;
         Ok(Self(Arc::new(Inner {
             api,
             token,
@@ -94,6 +98,8 @@ impl SessionsClient {
             url,
             timeout,
             retries,
+            #[cfg(feature = "ssh")]
+            tunnels,
             knows_idempotency_keys: AtomicBool::new(false),
         })))
     }
@@ -113,6 +119,11 @@ impl SessionsClient {
             inner.http.clone(),
         )?;
         Ok(inner.for_background.get_or_init(|| client).clone())
+    }
+
+    #[cfg(feature = "ssh")]
+    pub(crate) fn tunnels(&self) -> &crate::ssh::TunnelSettings {
+        &self.0.tunnels
     }
 
     pub(crate) fn api(&self) -> &sandbox_api::Client {
@@ -207,6 +218,12 @@ impl SessionsClient {
     /// Lets everything in a paused session go on where it was.
     pub fn resume_session(&self, id: &SessionId) -> ResumeSession {
         ResumeSession::new(self.clone(), *id)
+    }
+
+    /// Connects to a session over SSH.
+    #[cfg(feature = "ssh")]
+    pub fn ssh(&self, id: &SessionId) -> crate::ssh::SessionSshClientBuilder {
+        crate::ssh::SessionSshClientBuilder::new(self.clone(), *id)
     }
 
     /// Whether the API is able to serve.

@@ -93,6 +93,7 @@
 //! | `session.to_dict()` | `serde_json::to_value(&session)?` |
 //! | `repr(session)` | `Debug`; `Display` is shorter |
 //! | `SessionStatus.RUNNING`, `.value` | [`SessionStatus::Running`], `Display` |
+//! | `SessionSSHClient(…)`: `run_command`, `upload_file`, `download_file`, `open_sftp` | `session.ssh().await?`: `run_command`, `upload`, `download`, `sftp`; see the module `ssh` |
 //! | retries and rate limits, by hand | built in: [`RetryPolicy`], [`Error::attempts`] |
 //! | `SandboxAPIError` and its kinds, `ValueError` | [`Error`] and its [`ErrorKind`]s |
 //! | `test_sessions_sdk.py` | the example `tour` |
@@ -137,6 +138,8 @@ mod session_guard;
 mod session_id;
 mod session_page;
 mod session_stream;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 mod token;
 
 pub use builder::SessionsClientBuilder;
@@ -158,3 +161,5 @@ pub use session_guard::SessionGuard;
 pub use session_id::SessionId;
 pub use session_page::SessionPage;
 pub use session_stream::SessionStream;
+#[cfg(feature = "ssh")]
+pub use ssh::SessionSshClient;

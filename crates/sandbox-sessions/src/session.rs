@@ -74,6 +74,12 @@ impl Session {
         self.state.ssh_host_key.as_deref()
     }
 
+    /// Connects to the session over SSH. Its host key has to be the one that this handle knows.
+    #[cfg(feature = "ssh")]
+    pub fn ssh(&self) -> crate::ssh::SessionSshClientBuilder {
+        self.client.ssh(&self.id()).known_host_key(self.ssh_host_key())
+    }
+
     /// The client through which this handle sends its requests.
     #[must_use]
     pub fn client(&self) -> &SessionsClient {

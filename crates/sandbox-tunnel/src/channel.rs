@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 use tokio::{runtime::Handle, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Error, ErrorKind, Phase, SshClient};
 
@@ -17,19 +18,33 @@ struct Open {
     client: SshClient,
     half: Arc<ChannelWriteHalf<Msg>>,
     runtime: Handle,
+    ended: CancellationToken,
 }
 
-/// The receiving side.
-pub(crate) struct Receiver(ChannelReadHalf);
+/// The receiving side. It goes on receiving after it was dropped, for nobody but the sender, who has to learn of the
+/// end: the library makes whoever sends wait for window that never comes.
+pub(crate) struct Receiver {
+    /// `None` while it is dropped.
+    half: Option<ChannelReadHalf>,
+    runtime: Handle,
+    ended: CancellationToken,
+}
 
 pub(crate) async fn open(client: &SshClient) -> Result<(Sender, Receiver), Error> {
     let (reader, writer) = client.open_channel().await?.split();
+    let (runtime, ended) = (Handle::current(), CancellationToken::new());
+    let receiver = Receiver {
+        half: Some(reader),
+        runtime: runtime.clone(),
+        ended: ended.clone(),
+    };
     let open = Open {
         client: client.clone(),
         half: Arc::new(writer),
-        runtime: Handle::current(),
+        runtime,
+        ended,
     };
-    Ok((Sender(Arc::new(open)), Receiver(reader)))
+    Ok((Sender(Arc::new(open)), receiver))
 }
 
 impl Sender {
@@ -39,6 +54,14 @@ impl Sender {
 
     pub(crate) fn half(&self) -> &ChannelWriteHalf<Msg> {
         &self.0.half
+    }
+
+    /// Waits until the channel, or the connection, has ended.
+    pub(crate) async fn ended(&self) {
+        tokio::select! {
+            () = self.0.ended.cancelled() => {}
+            () = self.client().backlog().ended() => {}
+        }
     }
 
     /// Awaits the answers to `count` requests, in the given time and phase.
@@ -63,7 +86,11 @@ impl Sender {
 
 impl Receiver {
     pub(crate) async fn next(&mut self) -> Option<ChannelMsg> {
-        self.0.wait().await
+        let message = receive(self.half.as_mut()?).await;
+        if message.is_none() {
+            self.ended.cancel();
+        }
+        message
     }
 
     async fn reply(&mut self, phase: Phase) -> Result<(), Error> {
@@ -71,11 +98,32 @@ impl Receiver {
             match self.next().await {
                 Some(ChannelMsg::Success) => return Ok(()),
                 Some(ChannelMsg::Failure) => return Err(Error::new(phase, ErrorKind::Refused)),
-                Some(ChannelMsg::Close) | None => return Err(Error::new(phase, ErrorKind::Disconnected)),
+                None => return Err(Error::new(phase, ErrorKind::Disconnected)),
                 // A server sends nothing else that matters before its answer.
                 Some(_) => {}
             }
         }
+    }
+}
+
+/// The next message; `None` for the last one, which says that the channel is closed.
+async fn receive(half: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+    half.wait()
+        .await
+        .filter(|message| !matches!(message, ChannelMsg::Close))
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let (Some(mut half), false) = (self.half.take(), self.ended.is_cancelled()) else {
+            return;
+        };
+        let ended = self.ended.clone();
+        // Ends with the channel, which is closed when the last sender is dropped, too.
+        self.runtime.spawn(async move {
+            while receive(&mut half).await.is_some() {}
+            ended.cancel();
+        });
     }
 }
 

@@ -136,6 +136,11 @@ impl SshClient {
         self.0.handle.is_closed()
     }
 
+    /// Waits until the connection has ended.
+    pub async fn closed(&self) {
+        self.backlog().ended().await;
+    }
+
     /// How many channels were opened so far. The protocol library keeps a few KiB for each of them until the
     /// connection ends, at one side or the other, so a connection that serves for ever wants to be replaced
     /// after some thousands.

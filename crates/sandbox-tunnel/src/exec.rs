@@ -215,9 +215,11 @@ impl ExecInput {
             let piece = bytes.split_to(bytes.len().min(PIECE));
             let lost = |error| Error::caused_by(Phase::Transfer, ErrorKind::Disconnected, error);
             let _reservation = backlog.reserve(piece.len()).await.map_err(lost)?;
-            half.data_bytes(piece)
-                .await
-                .map_err(|error| Error::ssh(Phase::Transfer, error))?;
+            tokio::select! {
+                biased;
+                sent = half.data_bytes(piece) => sent.map_err(|error| Error::ssh(Phase::Transfer, error))?,
+                () = self.0.ended() => return Err(Error::new(Phase::Transfer, ErrorKind::Disconnected)),
+            }
         }
         Ok(())
     }
@@ -285,7 +287,6 @@ impl ExecOutputStream {
                         message: error_message,
                     }));
                 }
-                ChannelMsg::Close => return None,
                 _ => {}
             }
         }

@@ -36,13 +36,19 @@ pub(super) fn limited(response: Response) -> Response {
 /// The same error answer, whose body is that of an API error.
 pub(super) async fn with_error_body(mut response: Response) -> Response {
     let body = beginning_of_body(&mut response).await;
-    let error = api_error(&body).unwrap_or_else(|| foreign_error(response.status(), &body));
+    let error = error_body(response.status(), &body);
     let (mut parts, _) = into_parts(response);
     // It was the length of the body that is replaced. All other headers, such as `Retry-After`, stay.
     parts.headers.remove(CONTENT_LENGTH);
     // An error has strings for keys, and so always a JSON form.
     let body = serde_json::to_vec(&error).unwrap_or_default();
     http::Response::from_parts(parts, body).into()
+}
+
+/// The API error that an error answer with this body is, also where something other than the API gave it.
+#[must_use]
+pub fn error_body(status: StatusCode, body: &[u8]) -> types::Error {
+    api_error(body).unwrap_or_else(|| foreign_error(status, body))
 }
 
 /// Takes an answer apart. Put together again, it still knows from where it came.

@@ -28,7 +28,8 @@ impl BearerToken {
     }
 
     /// The value of the header `Authorization`, marked as sensitive.
-    pub(super) fn authorization(&self) -> HeaderValue {
+    #[must_use]
+    pub fn authorization(&self) -> HeaderValue {
         self.0.clone()
     }
 }

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use crate::support::{Place, Serve, stderr, stdout};
 
 /// Each with what it cannot print without having worked.
-const EXAMPLES: [(&str, &[&str]); 13] = [
+const EXAMPLES: [(&str, &[&str]); 15] = [
     ("basic_session", &["Created: ", "Status: running"]),
     ("listing_and_pagination", &["Total sessions: ", "Listed "]),
     ("error_handling", &[]),
@@ -40,6 +40,16 @@ const EXAMPLES: [(&str, &[&str]); 13] = [
     ("blocking", &["Answer: 42", "Greeting: Hello!", "Live: session "]),
     ("retries", &["The same session: true"]),
     ("batch_operations", &["Processing "]),
+    ("ssh_run_command", &["hello\nPython 3", "exit code: Some(0)"]),
+    (
+        "ssh_files",
+        &[
+            "Uploaded: 1 file, 6 bytes",
+            "Listed: numbers.txt (6 bytes)",
+            "Listed: sorted.txt (6 bytes)",
+            "Downloaded: 1 2 3",
+        ],
+    ),
     (
         "run_code",
         &[

@@ -103,7 +103,7 @@ fn beginning_of_answer(seen: &Observation) -> Answer {
 }
 
 /// The API, or something before it, answered with an error.
-fn refused(status: StatusCode, headers: &HeaderMap, body: wire::Error) -> Error {
+pub(super) fn refused(status: StatusCode, headers: &HeaderMap, body: wire::Error) -> Error {
     let kind = match status {
         StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
         StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,

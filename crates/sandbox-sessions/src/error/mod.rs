@@ -1,6 +1,8 @@
 //! The one error of this crate.
 
 mod from_api;
+#[cfg(feature = "ssh")]
+mod from_tunnel;
 mod kind;
 mod rate_limit;
 
@@ -13,6 +15,8 @@ use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
 pub(crate) use from_api::{broken_download, from_api_error, out_of_time};
+#[cfg(feature = "ssh")]
+pub(crate) use from_tunnel::from_tunnel_error;
 pub use kind::ErrorKind;
 pub use rate_limit::RateLimit;
 
@@ -166,6 +170,14 @@ impl Error {
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.answer.request_id.as_deref()
+    }
+
+    /// How far an attempt to do something over SSH came; `None` for everything else.
+    #[cfg(feature = "ssh")]
+    #[must_use]
+    pub fn ssh_phase(&self) -> Option<crate::ssh::Phase> {
+        let cause = self.0.source.as_deref()?.downcast_ref::<sandbox_tunnel::Error>();
+        cause.map(sandbox_tunnel::Error::phase)
     }
 
     /// What the answer said about the rate limit. Usually present for [`ErrorKind::RateLimited`].

@@ -44,15 +44,24 @@ impl TunnelConfig {
     /// [`ErrorKind::InvalidConfig`] for a URL that is not absolute or neither `http` nor `https`, and for a token that
     /// no header can hold. Neither is quoted.
     pub fn new(url: &str, token: &str) -> Result<Self, Error> {
-        let invalid = |what: &'static str| Error::caused_by(Phase::Resolve, ErrorKind::InvalidConfig, what);
+        let authorization =
+            bearer(token).ok_or_else(|| invalid("the token has characters that no header has"))?;
+        Self::authorized_by(url, authorization)
+    }
+
+    /// As [`new`](Self::new), with the whole value of the header `Authorization`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] for a URL that is not absolute or neither `http` nor `https`. It is not quoted.
+    pub fn authorized_by(url: &str, mut authorization: HeaderValue) -> Result<Self, Error> {
+        authorization.set_sensitive(true);
         let url: Uri = url.parse().map_err(|_| invalid("the URL cannot be read"))?;
         if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
             return Err(invalid(
                 "the URL has to start with http:// or https://, and a host",
             ));
         }
-        let authorization =
-            bearer(token).ok_or_else(|| invalid("the token has characters that no header has"))?;
         Ok(Self {
             url,
             authorization,
@@ -62,6 +71,10 @@ impl TunnelConfig {
             timeouts: TunnelTimeouts::default(),
         })
     }
+}
+
+fn invalid(what: &'static str) -> Error {
+    Error::caused_by(Phase::Resolve, ErrorKind::InvalidConfig, what)
 }
 
 impl Default for TunnelTimeouts {

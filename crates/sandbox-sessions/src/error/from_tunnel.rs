@@ -1,0 +1,58 @@
+//! From the errors of tunnels and SSH to ours.
+
+use sandbox_tunnel::{ErrorKind as Kind, Phase};
+
+use super::from_api::refused;
+use super::{Answer, Error, ErrorKind};
+
+/// What a failure of a tunnel, or of what runs in it, means to callers.
+pub(crate) fn from_tunnel_error(error: sandbox_tunnel::Error) -> Error {
+    if let (Phase::HttpConnect, Some(refusal)) = (error.phase(), error.refusal()) {
+        let body = sandbox_api::hooks::error_body(refusal.status, &refusal.body);
+        return refused(refusal.status, &refusal.headers, body).with_source(error);
+    }
+    let (kind, code) = meaning(&error);
+    let message = match error.path() {
+        Some(path) => format!("{path}: {}", described(&error)),
+        None => described(&error).to_owned(),
+    };
+    Error::new(kind, message)
+        .with_answer(Answer {
+            error_code: code.map(str::to_owned),
+            ..Answer::default()
+        })
+        .with_source(error)
+}
+
+/// Codes are those of the API where it has one for the same.
+fn meaning(error: &sandbox_tunnel::Error) -> (ErrorKind, Option<&'static str>) {
+    match error.kind() {
+        Kind::TimedOut => (ErrorKind::Timeout, None),
+        Kind::Unauthorized => (ErrorKind::Unauthorized, None),
+        Kind::InvalidConfig => (ErrorKind::InvalidArgument, None),
+        Kind::NotFound if error.phase() == Phase::LocalFile => (ErrorKind::InvalidArgument, None),
+        Kind::Refused if error.phase() == Phase::Proxy => (ErrorKind::Connection, None),
+        Kind::NotFound => (ErrorKind::Operation, Some("FILE_NOT_FOUND")),
+        Kind::AlreadyExists => (ErrorKind::Operation, Some("FILE_EXISTS")),
+        Kind::PermissionDenied => (ErrorKind::Operation, Some("PERMISSION_DENIED")),
+        Kind::Unsupported => (ErrorKind::Operation, Some("UNSUPPORTED")),
+        Kind::Refused | Kind::Failure => (ErrorKind::Operation, None),
+        // Of the kinds there are: unreachable, untrusted, another host key, disconnected, no SSH.
+        _ => (ErrorKind::Connection, None),
+    }
+}
+
+fn described(error: &sandbox_tunnel::Error) -> &'static str {
+    match error.phase() {
+        Phase::Resolve | Phase::Connect | Phase::Tls | Phase::Proxy | Phase::HttpConnect => {
+            "cannot open a tunnel to the session"
+        }
+        Phase::KeyExchange | Phase::Authentication => "cannot log in to the session over SSH",
+        Phase::ChannelOpen | Phase::Preparation | Phase::Start => {
+            "the session's SSH server does not start it"
+        }
+        Phase::Sftp => "the session's SFTP server does not do it",
+        Phase::LocalFile => "a file of this machine cannot be read or written",
+        _ => "the connection to the session was lost",
+    }
+}

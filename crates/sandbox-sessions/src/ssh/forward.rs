@@ -1,0 +1,148 @@
+use std::fmt;
+use std::future::IntoFuture;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::SessionSshClient;
+use crate::error::from_tunnel_error;
+use crate::requests::RequestFuture;
+use crate::{Error, ErrorKind};
+
+/// Connections that are carried at the same time; further ones wait. Below the number of tunnels that a session has.
+const CONNECTIONS: usize = 16;
+
+/// A port of a session to be made reachable on this machine, made by [`SessionSshClient::forward_local`]; awaiting it
+/// listens.
+///
+/// ```no_run
+/// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+/// let forward = ssh.forward_local(8000).await?;
+/// println!("http://{}/", forward.local_address());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`ErrorKind::Operation`] when the local address cannot be listened on. That nobody listens in the session shows when
+/// somebody connects: that connection is closed.
+#[derive(Debug)]
+#[must_use = "nothing is forwarded until this is awaited"]
+pub struct ForwardLocal {
+    ssh: SessionSshClient,
+    port: u16,
+    listen: SocketAddr,
+}
+
+/// A port of a session that is reachable on this machine, until this is dropped; connections that are open end then,
+/// too.
+pub struct LocalForward {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl ForwardLocal {
+    pub(super) fn new(ssh: SessionSshClient, port: u16) -> Self {
+        Self {
+            ssh,
+            port,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        }
+    }
+
+    /// The local address to listen on; by default a free port of 127.0.0.1. Whoever reaches it reaches the session.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    async fn start(self) -> Result<LocalForward, Error> {
+        let Self { ssh, port, listen } = self;
+        let bound = async {
+            let listener = TcpListener::bind(listen).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = bound.await.map_err(|error: std::io::Error| {
+            Error::new(ErrorKind::Operation, format!("cannot listen on {listen}")).with_source(error)
+        })?;
+        let task = tokio::spawn(serve(listener, ssh, port));
+        Ok(LocalForward { address, task })
+    }
+}
+
+impl LocalForward {
+    /// Where the port is on this machine.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for LocalForward {
+    fn drop(&mut self) {
+        // Its connections are owned by it.
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, ssh: SessionSshClient, port: u16) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let (ssh, places) = (ssh.clone(), places.clone());
+                    connections.spawn(async move {
+                        let _place = places.acquire_owned().await;
+                        if let Err(error) = carry(stream, &ssh, port).await {
+                            tracing::warn!(port, error = &error as &dyn std::error::Error, "a connection was not forwarded");
+                        }
+                    });
+                }
+                // Out of descriptors, most likely: the next attempt would fail at once.
+                Err(_) => sleep(Duration::from_millis(100)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Each on an SSH connection of its own, so that one which nobody reads holds back no other.
+async fn carry(mut stream: TcpStream, ssh: &SessionSshClient, port: u16) -> Result<(), Error> {
+    let _ = stream.set_nodelay(true);
+    let connection = ssh.own_connection().await?;
+    let channel = connection.connect_tcp("localhost", port).await;
+    let mut channel = channel.map_err(from_tunnel_error)?;
+    // That one of the two ends has failed is seen at the other one.
+    tokio::select! {
+        _ = copy_bidirectional(&mut stream, &mut channel) => {}
+        () = connection.closed() => {}
+    }
+    Ok(())
+}
+
+impl IntoFuture for ForwardLocal {
+    type Output = Result<LocalForward, Error>;
+    type IntoFuture = RequestFuture<LocalForward>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.start())
+    }
+}
+
+impl fmt::Debug for LocalForward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalForward")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

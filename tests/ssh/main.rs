@@ -1,0 +1,46 @@
+//! SSH to sessions: the SDK, through the server's port, to the agent in a sandbox.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test without the standard harness does not count as one for these lints"
+)]
+
+mod commands;
+mod files;
+mod house;
+mod login;
+mod ports;
+mod processes;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::Arguments;
+
+use crate::house::House;
+
+fn main() -> ExitCode {
+    sandbox_agent::run_if_asked();
+    let arguments = Arguments::from_args();
+    let house = match House::start() {
+        Ok(house) => Arc::new(house),
+        Err(error) => {
+            println!("skipped: this host cannot make sandboxes: {error}");
+            return ExitCode::SUCCESS;
+        }
+    };
+    let trials = [
+        commands::trials(&house),
+        files::trials(&house),
+        login::trials(&house),
+        ports::trials(&house),
+        processes::trials(&house),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
+    Arc::into_inner(house).expect("every trial has ended").stop();
+    conclusion.exit_code()
+}
