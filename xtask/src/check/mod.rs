@@ -9,6 +9,9 @@ mod steps;
 mod targets;
 
 use std::{
+    ffi::OsStr,
+    iter,
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -92,15 +95,22 @@ fn summarise(done: &[(&str, Duration, Outcome)]) {
 
 /// Runs a command that has to succeed.
 fn succeed(command: &mut Command) -> anyhow::Result<()> {
-    let shown = format!("{command:?}");
+    let shown = shown(command);
     let status = command
         .stdin(Stdio::null())
         .status()
-        .with_context(|| format!("cannot run {shown}"))?;
+        .with_context(|| format!("cannot run `{shown}`"))?;
     if !status.success() {
-        bail!("{shown}: {status}");
+        bail!("`{shown}`: {status}");
     }
     Ok(())
+}
+
+/// A command as somebody would type it.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = iter::once(program).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a command can be run, and succeeds without a word.
@@ -115,4 +125,15 @@ fn succeeds(command: &mut Command) -> bool {
 /// Whether something that is looked for with `exists` is there, or could be installed.
 fn provided(settings: &Settings, exists: impl Fn() -> bool, install: &mut Command) -> bool {
     exists() || (settings.install && succeed(install).is_ok() && exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_fails_is_shown_as_typed() {
+        let error = succeed(Command::new("false").args(["--only", "me"])).unwrap_err();
+        assert_eq!(error.to_string(), "`false --only me`: exit status: 1");
+    }
 }
