@@ -22,10 +22,11 @@ impl Api {
     /// The API that is named, or that of the user's own `sandbox serve`.
     pub(crate) fn find(connection: &Connection) -> anyhow::Result<Self> {
         let settings = reachable(connection)?;
-        let (Some(url), Some(token)) = (settings.api_url, settings.token) else {
-            return Err(no_token(settings.config_path.as_deref()).into());
-        };
-        Self::new(url, token)
+        match (settings.api_url, settings.token) {
+            (None, _) => Err(no_api(settings.config_path.as_deref()).into()),
+            (Some(url), None) => Err(no_token(&url, settings.config_path.as_deref()).into()),
+            (Some(url), Some(token)) => Self::new(url, token),
+        }
     }
 
     /// As [`find`](Self::find), for what needs no token.
@@ -45,7 +46,7 @@ impl Api {
         let settings = Settings::gather(connection, |name| env::var(name))?;
         match (settings.api_url, settings.token) {
             (None, _) => Ok(None),
-            (Some(_), None) => Err(no_token(settings.config_path.as_deref()).into()),
+            (Some(url), None) => Err(no_token(&url, settings.config_path.as_deref()).into()),
             (Some(url), Some(token)) => Self::new(url, token).map(Some),
         }
     }
@@ -123,7 +124,7 @@ fn no_api(config_path: Option<&Path>) -> Failure {
     ))
 }
 
-fn no_token(config_path: Option<&Path>) -> Failure {
+fn no_token(url: &Setting<String>, config_path: Option<&Path>) -> Failure {
     let place = config_path
         .map(|path| {
             format!(
@@ -132,6 +133,7 @@ fn no_token(config_path: Option<&Path>) -> Failure {
             )
         })
         .unwrap_or_default();
-    Failure::new(exit::BAD_CONFIGURATION, "no token is named for the API")
+    let message = format!("no token is named for the API that {} names", url.origin);
+    Failure::new(exit::BAD_CONFIGURATION, message)
         .with_hint(format!("name one by --token-file, by SANDBOX_API_TOKEN{place}"))
 }

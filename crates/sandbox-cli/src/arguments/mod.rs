@@ -48,11 +48,11 @@ pub(crate) enum Command {
     Get(OneSession),
     /// Run a command in a session
     ///
-    /// Exits with the command's exit code. The command gets no standard input.
+    /// Exits with the command's exit code. The command gets no standard input. Interrupting this ends it.
     Exec(Exec),
     /// Run code in a session
     ///
-    /// Exits with the code's exit code.
+    /// Exits with the code's exit code. Interrupting this ends the code.
     Code(Code),
     /// Copy files and folders into a session and out of it
     ///

@@ -7,14 +7,18 @@ use libtest_mimic::Trial;
 use rustix::process::Signal;
 
 use crate::leftovers::Traces;
-use crate::support::{Place, Serve, assert_output, send, stderr, stdout};
+use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, wait};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
         ("manages_sessions", manages_sessions),
         (
             "the_first_server_is_the_one_that_is_found",
             the_first_server_is_the_one_that_is_found,
+        ),
+        (
+            "a_command_ends_with_the_exec_that_runs_it",
+            a_command_ends_with_the_exec_that_runs_it,
         ),
         ("runs_code_on_a_named_server", runs_code_on_a_named_server),
         (
@@ -117,6 +121,23 @@ fn the_first_server_is_the_one_that_is_found() {
     assert_output(&place.output(&["rm", &id]), 0, "");
     serve.stop();
     assert!(!written.exists());
+}
+
+fn a_command_ends_with_the_exec_that_runs_it() {
+    let place = Place::new();
+    let serve = Serve::start(&place, &[]);
+    let id = create(&serve, &place);
+    let sleeping = || stdout(&place.output(&["exec", &id, "cat /proc/[0-9]*/comm | grep -cx sleep"]));
+    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
+        let mut child = place
+            .command(&["exec", &id, "--", "setsid sleep 600 & sleep 600"])
+            .spawn()
+            .unwrap();
+        eventually("the command runs", || sleeping() == "2\n");
+        send(&child, signal);
+        assert!(!wait(&mut child).success());
+        eventually("the command ended", || sleeping() == "0\n");
+    }
 }
 
 fn runs_code_on_a_named_server() {

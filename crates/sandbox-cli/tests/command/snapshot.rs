@@ -2,7 +2,7 @@
 //!
 //! `SNAPSHOTS=overwrite cargo test -p sandbox-cli --test command snapshots` writes them anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use regex::Regex;
@@ -12,7 +12,7 @@ use snapbox::{Assert, Data, Redactions};
 use crate::support::{Place, stderr, stdout};
 
 /// What differs from run to run.
-const VARIABLE: [(&str, &str); 6] = [
+const VARIABLE: [(&str, &str); 7] = [
     (
         "[ID]",
         "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
@@ -21,8 +21,19 @@ const VARIABLE: [(&str, &str); 6] = [
     ("[TIME]", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)"),
     ("[TIME]", "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}Z"),
     ("[KEY]", "ssh-ed25519 [0-9A-Za-z+/=]+"),
+    ("[SECONDS]", " in (?<redacted>[0-9]+) s"),
     ("[PID]", "process (?<redacted>[0-9]+)"),
 ];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/snapshots")
+}
+
+/// Another user than the one who built this may not get to the sources.
+pub(crate) fn cannot_be_read() -> Option<String> {
+    let error = std::fs::read_dir(folder()).err()?;
+    Some(format!("{}: {error}", folder().display()))
+}
 
 /// Compares the command line, its exit code, and what it wrote where.
 #[track_caller]
@@ -54,9 +65,7 @@ pub(crate) fn check_text(
             .insert(placeholder, Regex::new(pattern).unwrap())
             .unwrap();
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/command/snapshots")
-        .join(format!("{name}.txt"));
+    let path = folder().join(format!("{name}.txt"));
     Assert::new()
         .action_env("SNAPSHOTS")
         .normalize_paths(false)
