@@ -125,5 +125,6 @@ fn lowered(document: &str) -> Result<OpenAPI, Error> {
     let mut document: OpenAPI = serde_yaml_ng::from_str(document)?;
     lower::request_bodies(&mut document)?;
     lower::errors(&mut document)?;
+    lower::open_objects(&mut document);
     Ok(document)
 }

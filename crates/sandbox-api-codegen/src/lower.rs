@@ -3,7 +3,10 @@
 //! The document describes what a server does; the generator takes only a part of what can be described, and panics
 //! on much of the rest. What is dropped here is dropped for the client alone.
 
-use openapiv3::{MediaType, OpenAPI, Operation, PathItem, ReferenceOr, RequestBody, Response, StatusCode};
+use openapiv3::{
+    AdditionalProperties, AnySchema, MediaType, OpenAPI, Operation, PathItem, ReferenceOr, RequestBody,
+    Response, Schema, SchemaData, SchemaKind, StatusCode, Type,
+};
 
 use crate::{Error, visit};
 
@@ -28,6 +31,33 @@ pub(crate) fn errors(document: &mut OpenAPI) -> Result<(), Error> {
     each_operation(document, |at, operation| {
         keep_error_classes(&source, at, operation)
     })
+}
+
+/// Lets objects keep properties that are not listed, where the document says in so many words that there may be some.
+///
+/// That is also what the document's silence means, but a generator that took it so would give every type a map. What it
+/// does take so is the schema `{}`, which says the same.
+pub(crate) fn open_objects(document: &mut OpenAPI) {
+    let schemas = document
+        .components
+        .iter_mut()
+        .flat_map(|components| &mut components.schemas);
+    for (_, schema) in schemas {
+        if let ReferenceOr::Item(Schema {
+            schema_kind: SchemaKind::Type(Type::Object(object)),
+            ..
+        }) = schema
+            && !object.properties.is_empty()
+            && object.additional_properties == Some(AdditionalProperties::Any(true))
+        {
+            let anything = Schema {
+                schema_data: SchemaData::default(),
+                schema_kind: SchemaKind::Any(AnySchema::default()),
+            };
+            let anything = Box::new(ReferenceOr::Item(anything));
+            object.additional_properties = Some(AdditionalProperties::Schema(anything));
+        }
+    }
 }
 
 fn each_operation(

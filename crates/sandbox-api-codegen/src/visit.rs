@@ -3,8 +3,8 @@
 //! Response headers are not among them: the generator makes no types for those.
 
 use openapiv3::{
-    AdditionalProperties, Header, OpenAPI, Parameter, ParameterSchemaOrContent, ReferenceOr, Response,
-    Schema, SchemaKind, Type,
+    AdditionalProperties, AnySchema, Header, OpenAPI, Parameter, ParameterSchemaOrContent, ReferenceOr,
+    Response, Schema, SchemaKind, Type,
 };
 
 /// A schema written out in the document, or the name of one, and where it stands.
@@ -114,7 +114,9 @@ pub(crate) fn within<'a>(at: &str, schema: &'a Schema) -> Vec<Place<'a>> {
             let mut places: Vec<_> = properties
                 .map(|(name, schema)| Place::boxed(format!("{at}.{name}"), schema))
                 .collect();
-            if let Some(AdditionalProperties::Schema(schema)) = &object.additional_properties {
+            if let Some(AdditionalProperties::Schema(schema)) = &object.additional_properties
+                && !is_anything(schema)
+            {
                 places.push(Place::new(format!("{at}.additionalProperties"), schema));
             }
             places
@@ -130,6 +132,12 @@ pub(crate) fn within<'a>(at: &str, schema: &'a Schema) -> Vec<Place<'a>> {
         SchemaKind::Not { not } => alternatives(std::slice::from_ref(not)),
         SchemaKind::Type(_) | SchemaKind::Any(_) => Vec::new(),
     }
+}
+
+/// Whether a schema is `{}`, which says nothing that could be lost.
+fn is_anything(schema: &ReferenceOr<Schema>) -> bool {
+    let kind = schema.as_item().map(|schema| &schema.schema_kind);
+    matches!(kind, Some(SchemaKind::Any(any)) if *any == AnySchema::default())
 }
 
 /// What a `$ref` names: `#/components/schemas/Session` names `Session`.

@@ -35,6 +35,7 @@ pub fn session(id: Uuid) -> types::Session {
         session_id: id,
         ssh_host_key: None,
         status: SessionStatus::Running,
+        extra: Default::default(),
     }
 }
 

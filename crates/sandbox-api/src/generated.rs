@@ -247,6 +247,8 @@ pub mod types {
         pub ssh_host_key: ::std::option::Option<::std::string::String>,
         /// Whether the session can run anything now.
         pub status: crate::open::SessionStatus,
+        #[serde(flatten)]
+        pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
     }
     /// One page of a list of sessions.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ use crate::{Error, FileContent, SessionGuard, SessionId, SessionStatus, Sessions
 ///
 /// Dropping the handle does not end the session, unless it was made to by
 /// [`delete_on_drop`](Self::delete_on_drop). It serialises to what the API says of it, with the API's
-/// names.
+/// names; what this crate does not know of that is kept.
 #[derive(Clone)]
 pub struct Session {
     client: SessionsClient,
@@ -78,6 +78,12 @@ impl Session {
     #[cfg(feature = "ssh")]
     pub fn ssh(&self) -> crate::ssh::SessionSshClientBuilder {
         self.client.ssh(&self.id()).known_host_key(self.ssh_host_key())
+    }
+
+    /// What else the API says of the session, in properties that this crate does not know: those of a newer API.
+    #[must_use]
+    pub fn extra(&self) -> &Map<String, Value> {
+        &self.state.extra
     }
 
     /// The client through which this handle sends its requests.

@@ -115,5 +115,6 @@ fn session(record: Record) -> wire::Session {
         metadata: Some(record.metadata),
         image: Some(record.image.name),
         ssh_host_key: Some(record.ssh_host_key),
+        extra: serde_json::Map::new(),
     }
 }

@@ -81,6 +81,12 @@ impl Session {
         self.0.ssh_host_key()
     }
 
+    /// What else the API says of the session, in properties that this crate does not know.
+    #[must_use]
+    pub fn extra(&self) -> &Map<String, Value> {
+        self.0.extra()
+    }
+
     /// The client through which this handle sends its requests.
     #[must_use]
     pub fn client(&self) -> SessionsClient {

@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod guard;
 mod handles;
+mod other_servers;
 mod paging;
 mod requests;
 mod retries;
