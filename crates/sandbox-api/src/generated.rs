@@ -334,7 +334,8 @@ pub mod types {
 ///
 /// ## Errors
 /// Every error, whatever its status, has an `Error` body. Its `error` is a stable code for programs, its `message`
-/// is for people.
+/// is for people. Only what is no HTTP request at all, or has a head beyond the server's bounds, is answered by a bare
+/// status.
 ///
 /// ## SSH and SFTP
 /// The same port is an HTTP `CONNECT` proxy to the SSH server of each session, which OpenAPI cannot describe:

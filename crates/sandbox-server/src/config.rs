@@ -47,6 +47,10 @@ impl ServerConfig {
     /// below what a loop that has gone wild sends.
     pub const DEFAULT_RATE_LIMIT: NonZeroU32 = NonZeroU32::new(6000).unwrap();
 
+    /// How many sessions there may be, of all owners together, unless the configuration says otherwise. Idle, they take
+    /// about 2 GiB of memory.
+    pub const DEFAULT_MAX_SESSIONS: usize = 1000;
+
     /// How many sessions one owner may have at the same time unless the configuration says otherwise: a tenth of what
     /// the server holds, so that a program that forgets to end its sessions takes no place from other owners. Their time
     /// to live frees its places again.
@@ -66,7 +70,7 @@ impl ServerConfig {
             shared_paths: Vec::new(),
             limits: Limits::default(),
             rate_limit: Self::DEFAULT_RATE_LIMIT,
-            max_sessions: 1000,
+            max_sessions: Self::DEFAULT_MAX_SESSIONS,
             max_sessions_per_owner: Self::DEFAULT_MAX_SESSIONS_PER_OWNER,
             max_connections: 1024,
             max_output_bytes: 1 << 20,
@@ -126,7 +130,7 @@ impl ServerConfig {
         self
     }
 
-    /// How many sessions there may be, of all owners together (default 1000).
+    /// How many sessions there may be, of all owners together (default [1000](Self::DEFAULT_MAX_SESSIONS)).
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
         self

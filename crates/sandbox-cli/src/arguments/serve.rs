@@ -39,6 +39,9 @@ pub(crate) struct Serve {
     /// Requests that a token may make in a minute; further ones are refused until some time has passed
     #[arg(long, value_name = "REQUESTS", default_value_t = ServerConfig::DEFAULT_RATE_LIMIT)]
     pub(crate) rate_limit: NonZeroU32,
+    /// Sessions that there may be at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = ServerConfig::DEFAULT_MAX_SESSIONS)]
+    pub(crate) max_sessions: usize,
     /// Sessions that the tokens of one name may have at the same time
     #[arg(long, value_name = "COUNT", default_value_t = ServerConfig::DEFAULT_MAX_SESSIONS_PER_OWNER)]
     pub(crate) max_sessions_per_owner: usize,

@@ -51,6 +51,7 @@ fn config(serve: &Serve, tokens: Tokens) -> anyhow::Result<ServerConfig> {
         .image_aliases(serve.image_alias.iter().cloned())
         .shared_paths(serve.share.iter().cloned())
         .rate_limit(serve.rate_limit)
+        .max_sessions(serve.max_sessions)
         .max_sessions_per_owner(serve.max_sessions_per_owner)
         .limits(limits(serve)?))
 }

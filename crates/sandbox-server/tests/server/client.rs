@@ -72,6 +72,12 @@ impl TestServer {
         self.state
     }
 
+    /// Ends without a word to anybody, and writes nothing down: what is in the directory then is all that is left by a
+    /// server that was killed.
+    pub(crate) fn abandon(self) -> TempDir {
+        self.state
+    }
+
     /// `host:port`.
     pub(crate) fn authority(&self) -> &str {
         self.server

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::client::{Answer, TestServer, answer, config};
+use crate::ssh::eventually;
 use crate::trial;
 
 pub(crate) fn trials(runtime: &Arc<Runtime>, server: &Arc<TestServer>) -> Vec<Trial> {
@@ -158,15 +160,12 @@ async fn malformed_keys_are_refused(server: &TestServer) {
 
 async fn keys_outlive_a_server() {
     let state = tempfile::tempdir().expect("a directory");
-    let server = TestServer::start_with(config(state.path()), state)
-        .await
-        .expect("a server");
+    let server = serve(state).await;
     let key = key();
     let session = create(&server, &key, "{}").await.json();
-    let state = server.stop().await;
-    let server = TestServer::start_with(config(state.path()), state)
-        .await
-        .expect("another server");
+    let server = serve(server.stop().await).await;
+    assert_eq!(create(&server, &key, "{}").await.json(), session);
+    let server = serve(server.abandon()).await;
     assert_eq!(create(&server, &key, "{}").await.json(), session);
     create(&server, &key, r#"{"ttl": 60}"#)
         .await
@@ -176,4 +175,17 @@ async fn keys_outlive_a_server() {
         .await
         .assert_error(409, "SESSION_ENDED", &[]);
     server.stop().await;
+}
+
+/// A server on what another one may have left, whose last tasks may still be on their way out.
+async fn serve(state: TempDir) -> TestServer {
+    eventually("the directory is free", || async {
+        let lock = std::fs::File::options()
+            .read(true)
+            .open(state.path().join("lock"));
+        lock.is_err() || lock.is_ok_and(|lock| lock.try_lock().is_ok())
+    })
+    .await;
+    let server = TestServer::start_with(config(state.path()), state).await;
+    server.expect("a server")
 }

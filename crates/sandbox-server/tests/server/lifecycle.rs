@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::client::{TestServer, answer, config};
@@ -112,23 +113,19 @@ async fn one_owner_has_so_many_sessions_and_no_more() {
     server.stop().await;
 }
 
+/// A request for a command that runs by now, in a session of its own.
+async fn begun(server: &TestServer, command: &str) -> JoinHandle<reqwest::Result<reqwest::Response>> {
+    let commands = format!("{}/commands", server.session().await);
+    let body = json!({ "command": format!("touch begun; {command}") });
+    let running = tokio::spawn(server.request(Method::POST, &commands).json(&body).send());
+    let listed = || async { server.post(&commands, &json!({"command": "ls"})).await.json() };
+    eventually("it has begun", || async { listed().await["stdout"] == "begun\n" }).await;
+    running
+}
+
 async fn a_stopping_server_lets_requests_end() {
     let server = start(|config| config).await;
-    let session = server.session().await;
-    let body = json!({"command": "touch begun; sleep 1; echo done"});
-    let running = tokio::spawn(
-        server
-            .request(Method::POST, &format!("{session}/commands"))
-            .json(&body)
-            .send(),
-    );
-    let listed = || async {
-        server
-            .post(&format!("{session}/commands"), &json!({"command": "ls"}))
-            .await
-            .json()
-    };
-    eventually("it has begun", || async { listed().await["stdout"] == "begun\n" }).await;
+    let running = begun(&server, "sleep 1; echo done").await;
     let state = server.stop().await;
     let result = running
         .await
@@ -143,21 +140,7 @@ async fn a_stopping_server_lets_requests_end() {
 
 async fn a_stopping_server_does_not_wait_for_ever() {
     let server = start(|config| config).await;
-    let session = server.session().await;
-    let body = json!({"command": "touch begun; sleep 600"});
-    let running = tokio::spawn(
-        server
-            .request(Method::POST, &format!("{session}/commands"))
-            .json(&body)
-            .send(),
-    );
-    let listed = || async {
-        server
-            .post(&format!("{session}/commands"), &json!({"command": "ls"}))
-            .await
-            .json()
-    };
-    eventually("it has begun", || async { listed().await["stdout"] == "begun\n" }).await;
+    let running = begun(&server, "sleep 600").await;
     let state = timeout(DEADLINE, server.stop()).await.expect("the server stops");
     assert!(running.await.expect("no panic").is_err());
     assert!(own_directories(&state).is_empty());
