@@ -69,6 +69,10 @@ pub(crate) enum Command {
     #[command(visible_alias = "delete")]
     Rm(Remove),
     /// Host the API on this machine
+    ///
+    /// Prints the variables that name the server, for a shell. While it runs, the other commands of the same user find
+    /// it without them, unless another server of that user runs already. Sessions outlive it, and the next server finds
+    /// them again.
     Serve(Serve),
     /// Ask whether the API is able to serve
     Health(Health),

@@ -144,3 +144,87 @@ impl fmt::Display for Origin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::fs;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    /// What is found with an argument, with variables, and with a configuration file of this content.
+    fn gather(
+        argument: Option<&str>,
+        variables: &[(&str, &str)],
+        file: &str,
+    ) -> Result<[String; 2], Failure> {
+        let home = tempfile::tempdir().unwrap();
+        let config = home.path().join(".config/sandbox/config.toml");
+        fs::create_dir_all(config.parent().unwrap()).unwrap();
+        fs::write(&config, file).unwrap();
+        fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let connection = Connection {
+            api_url: argument.map(str::to_owned),
+            ..Connection::default()
+        };
+        let settings = Settings::gather(&connection, |name| match name {
+            "HOME" => Ok(home.path().to_str().unwrap().to_owned()),
+            _ => variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+                .ok_or(VarError::NotPresent),
+        })?;
+        let url = settings.api_url.map(|url| url.value);
+        let token = settings.token.map(|token| token.value.expose_secret().to_owned());
+        Ok([url, token].map(Option::unwrap_or_default))
+    }
+
+    #[test]
+    fn arguments_go_before_variables_and_these_before_the_file() {
+        const FILE: &str = "api-url = \"file\"\ntoken = \"file's\"";
+        const URL: (&str, &str) = (API_URL_VARIABLE, "variable");
+        const TOKEN: (&str, &str) = (API_TOKEN_VARIABLE, "variable's");
+        for (argument, variables, file, found) in [
+            (
+                Some("argument"),
+                &[URL, TOKEN][..],
+                FILE,
+                ["argument", "variable's"],
+            ),
+            (None, &[URL, TOKEN], FILE, ["variable", "variable's"]),
+            (None, &[TOKEN], FILE, ["file", "variable's"]),
+            (None, &[], FILE, ["file", "file's"]),
+            (None, &[], "", ["", ""]),
+            // The token of the file goes to the address of the file only.
+            (None, &[URL], FILE, ["variable", ""]),
+            (Some("argument"), &[], FILE, ["argument", ""]),
+        ] {
+            assert_eq!(
+                gather(argument, variables, file).unwrap(),
+                found,
+                "{argument:?} {variables:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_even_if_it_is_not_needed() {
+        let all = [(API_URL_VARIABLE, "u"), (API_TOKEN_VARIABLE, "t")];
+        assert_eq!(
+            gather(Some("a"), &all, "nonsense = 1").unwrap_err().exit_code(),
+            78
+        );
+        let named = [(CONFIG_VARIABLE, "/nonexistent")];
+        assert_eq!(gather(Some("a"), &named, "").unwrap_err().exit_code(), 78);
+        let failure = Settings::gather(&Connection::default(), |_| {
+            Err(VarError::NotUnicode(OsString::new()))
+        });
+        assert_eq!(
+            failure.unwrap_err().to_string(),
+            "SANDBOX_API_TOKEN is not valid Unicode"
+        );
+    }
+}

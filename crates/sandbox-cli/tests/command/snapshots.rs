@@ -127,7 +127,7 @@ fn manual_and_completions() {
 
 fn sessions() {
     let place = Place::new();
-    let _serve = Serve::start(&place, &[]);
+    let serve = Serve::start(&place, &[]);
     let id = create(
         &place,
         &["--metadata", "user=alice", "--metadata", "escape=\u{9b}31m\n"],
@@ -149,6 +149,12 @@ fn sessions() {
     with_id("get-json", &["get", "ID", "--json"]);
     matches(&place, "health", &["health"]);
     matches(&place, "health-json", &["health", "--json"]);
+    // Nobody has to have a token for it.
+    assert_output(
+        &place.output(&["health", "--api-url", &serve.url]),
+        0,
+        "healthy\n",
+    );
     with_id("rm", &["rm", "ID"]);
     matches(&place, "rm-again", &["rm", &id, "--json"]);
     matches(&place, "rm-all-nobody-to-ask", &["rm", "--all"]);
