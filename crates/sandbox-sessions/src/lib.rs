@@ -39,8 +39,10 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `blocking` | the module `blocking`: the same client without `async`, for any thread |
+//! | `schemars` | the module `parameters`: what requests take as JSON, with JSON schemas for the tool definitions of language models |
+//! | `ssh` (default) | the module `ssh`: SSH, SFTP and port forwarding to sessions |
 //!
-//! None is on by default, and none changes what is there without it.
+//! None changes what is there without it.
 //!
 //! # Dropping and cancelling
 //!
@@ -130,6 +132,8 @@ mod environment;
 mod error;
 mod files;
 mod language;
+#[cfg(feature = "schemars")]
+pub mod parameters;
 mod requests;
 mod retry;
 mod send;
