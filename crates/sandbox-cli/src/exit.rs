@@ -28,7 +28,7 @@ pub(crate) const TABLE: [(&str, &str); 12] = [
     ("0", "success"),
     (
         "1 to 255",
-        "for run, exec and code: the exit code of what was run",
+        "for run, exec, code and ssh: the exit code of what was run",
     ),
     ("2", "the command line makes no sense"),
     ("65", "a value is refused"),

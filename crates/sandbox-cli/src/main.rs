@@ -8,6 +8,7 @@ mod failure;
 mod hint;
 mod interrupt;
 mod output;
+mod raw_mode;
 mod runtime_file;
 mod session_ref;
 mod sessions;
@@ -59,7 +60,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     use commands::{
-        code, completions, copy, create, exec, get, health, list, man, pause, remove, run, serve,
+        code, completions, copy, create, exec, forward, get, health, list, man, pause, proxy, remove, run,
+        serve, ssh, ssh_config,
     };
     match command {
         Command::Run(run) => run::run(run).await,
@@ -72,6 +74,14 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Exec(exec) => on_api(&exec.connection, async |api| exec::run(exec, api).await).await,
         Command::Code(code) => on_api(&code.connection, async |api| code::run(code, api).await).await,
         Command::Cp(copy) => on_api(&copy.connection, async |api| copy::run(copy, api).await).await,
+        Command::Ssh(ssh) => on_api(&ssh.connection, async |api| ssh::run(ssh, api).await).await,
+        Command::Proxy(proxy) => on_api(&proxy.connection, async |api| proxy::run(proxy, api).await).await,
+        Command::SshConfig(config) => {
+            on_api(&config.connection, async |api| ssh_config::run(config, api).await).await
+        }
+        Command::Forward(forward) => {
+            on_api(&forward.connection, async |api| forward::run(forward, api).await).await
+        }
         Command::Pause(pause) => on_api(&pause.connection, async |api| pause::pause(pause, api).await).await,
         Command::Resume(resume) => {
             on_api(&resume.connection, async |api| pause::resume(resume, api).await).await

@@ -5,6 +5,7 @@ mod copy;
 mod execution;
 mod serve;
 mod sessions;
+mod ssh;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub(crate) use copy::{Copy, Place};
 pub(crate) use execution::{Code, CodeSource, Exec, Execution, Run};
 pub(crate) use serve::Serve;
 pub(crate) use sessions::{Create, Health, List, OneSession, Remove};
+pub(crate) use ssh::{Forward, Login, Proxy, Ssh, SshConfig};
 
 use crate::exit;
 
@@ -61,6 +63,23 @@ pub(crate) enum Command {
     /// the copy then goes into it. What did not arrive completely is not there at all. Links in a folder that lead out
     /// of it are left out of what comes out of a session.
     Cp(Copy),
+    /// Open a shell in a session over SSH, or run a command
+    ///
+    /// With a terminal, what is typed, its size and what is shown are those of this command's terminal. Input and output
+    /// are streamed. Exits with the exit code of the shell or the command, and with 128 and the number of a signal that
+    /// has ended it.
+    Ssh(Ssh),
+    /// Carry bytes to a session's SSH server, for a ProxyCommand of OpenSSH
+    Proxy(Proxy),
+    /// Print what OpenSSH has to know of sessions, for ~/.ssh/config
+    ///
+    /// Then ssh, scp, sftp, rsync and editors reach a session by the name sandbox-DIGITS, the first eight of its id, or by
+    /// the id itself. Its host key is pinned.
+    SshConfig(SshConfig),
+    /// Make ports of a session reachable on this machine
+    ///
+    /// Prints a line for each, and goes on until it is interrupted. Whoever reaches the local port reaches the session.
+    Forward(Forward),
     /// Suspend everything that runs in a session; its time to live runs on
     Pause(OneSession),
     /// Let a paused session go on where it was

@@ -18,7 +18,7 @@ pub(crate) async fn run(exec: &Exec, api: &Api) -> anyhow::Result<ExitCode> {
 }
 
 /// One argument is a command line already; several are quoted, so that a shell makes the same arguments of them.
-fn command_line(arguments: &[String]) -> Result<String, Failure> {
+pub(crate) fn command_line(arguments: &[String]) -> Result<String, Failure> {
     match arguments {
         [line] => Ok(line.clone()),
         words => shlex::try_join(words.iter().map(String::as_str))

@@ -15,6 +15,7 @@ mod run;
 mod serve;
 mod snapshot;
 mod snapshots;
+mod ssh;
 mod support;
 mod terminal;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         copy::trials(),
         snapshots::trials(),
         examples::trials(),
+        ssh::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -12,7 +12,7 @@ use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdo
 use crate::terminal::Terminal;
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 18] = [
     "run",
     "create",
     "ls",
@@ -20,6 +20,10 @@ const COMMANDS: [&str; 14] = [
     "exec",
     "code",
     "cp",
+    "ssh",
+    "proxy",
+    "ssh-config",
+    "forward",
     "pause",
     "resume",
     "rm",
