@@ -53,11 +53,12 @@ pub fn error_body(status: StatusCode, body: &[u8]) -> types::Error {
 
 /// Takes an answer apart. Put together again, it still knows from where it came.
 fn into_parts(response: Response) -> (Parts, Body) {
-    let origin = http::Response::builder().url(response.url().clone());
+    let origin = http::Response::builder().url(response.url().clone()).body(());
     let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
-    parts
-        .extensions
-        .extend(origin.extensions_ref().cloned().unwrap_or_default());
+    // Moved, not copied: every answer passes here.
+    if let Ok(origin) = origin {
+        parts.extensions.extend(origin.into_parts().0.extensions);
+    }
     (parts, body)
 }
 
