@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::backend::Limits;
 use crate::backend::embedded::Lifetime;
 use crate::service::TunnelBounds;
+use crate::tls::TlsIdentity;
 use crate::tokens::Tokens;
 
 /// How to run a [`Server`](crate::Server).
@@ -38,6 +39,7 @@ pub struct ServerConfig {
     pub(crate) max_output_bytes: usize,
     pub(crate) max_upload_bytes: u64,
     pub(crate) tunnels: TunnelBounds,
+    pub(crate) tls: Option<TlsIdentity>,
     pub(crate) program: PathBuf,
 }
 
@@ -81,6 +83,7 @@ impl ServerConfig {
                 idle: Duration::from_secs(3600),
                 total: Duration::from_secs(8 * 3600),
             },
+            tls: None,
             program: PathBuf::from("/proc/self/exe"),
         }
     }
@@ -88,6 +91,12 @@ impl ServerConfig {
     /// The address to listen on; port 0 is a free one.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Speaks HTTPS, and is known by this certificate; by default it speaks plain HTTP.
+    pub fn tls(mut self, identity: TlsIdentity) -> Self {
+        self.tls = Some(identity);
         self
     }
 

@@ -21,7 +21,8 @@
 //! }
 //! ```
 //!
-//! The API is plain HTTP: whoever listens beyond the loopback interface puts a TLS proxy in front.
+//! The API is plain HTTP unless the server is given a [certificate](ServerConfig::tls): whoever listens beyond the
+//! loopback interface gives it one, or puts a TLS proxy in front.
 
 pub mod backend;
 mod config;
@@ -30,10 +31,12 @@ mod id_locks;
 mod rate_limit;
 mod server;
 mod service;
+mod tls;
 mod tokens;
 
 pub use crate::backend::embedded::Lifetime;
 pub use crate::backend::{Capabilities, Limits, Missing};
 pub use crate::config::ServerConfig;
 pub use crate::server::{Error, Server};
+pub use crate::tls::{TlsError, TlsIdentity};
 pub use crate::tokens::{GeneratedToken, Tokens, TokensError};

@@ -105,13 +105,15 @@ impl Server {
             service: service.service.clone(),
             callers: Arc::new(Callers::new(config.tokens, config.rate_limit)),
         };
-        let listener = Listener::start(config.listen, router(app), config.max_connections)
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let acceptor = config.tls.map(|identity| identity.acceptor());
+        let listener = Listener::start(config.listen, acceptor, router(app), config.max_connections)
             .await
             .map_err(|source| Reason::Listen {
                 address: config.listen,
                 source,
             })?;
-        let url = format!("http://{}{BASE}", listener.address());
+        let url = format!("{scheme}://{}{BASE}", listener.address());
         tracing::info!(url, "serving");
         Ok(Self {
             url,

@@ -9,9 +9,23 @@ use super::image_alias;
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Address to listen on; the API speaks plain HTTP, so put a TLS proxy before any but a loopback address
+    /// Address to listen on; any but a loopback address wants TLS
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// File with the server's certificate in PEM form, to speak HTTPS
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "tls_self_signed"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// File with the private key of the certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Speak HTTPS with a certificate that is made now, and say its fingerprint and where it is
+    #[arg(long)]
+    pub(crate) tls_self_signed: bool,
     /// File of accepted tokens, one `[NAME:]TOKEN` a line; without it one is made and printed
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

@@ -1,8 +1,9 @@
 use std::env;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use sandbox_server::{Lifetime, Limits, Server, ServerConfig, Tokens};
+use sandbox_server::{Lifetime, Limits, Server, ServerConfig, TlsIdentity, Tokens};
 use sandbox_sessions::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -15,12 +16,17 @@ use crate::{hint, output};
 pub(crate) async fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
     let (tokens, generated) = tokens(serve)?;
-    if !serve.listen.ip().is_loopback() {
-        output::message("listening beyond loopback in plain HTTP: put a TLS proxy in front");
+    let identity = identity(serve)?;
+    if identity.is_none() && !serve.listen.ip().is_loopback() {
+        output::message(
+            "listening beyond loopback in plain HTTP: name a certificate, or put a TLS proxy in front",
+        );
     }
-    let server = Server::start(config(serve, tokens)?)
-        .await
-        .context("cannot start the server")?;
+    let (state_dir, config) = config(serve, tokens, identity.clone())?;
+    let server = Server::start(config).await.context("cannot start the server")?;
+    if let Some(identity) = identity.filter(|_| serve.tls_self_signed) {
+        tell_of(&identity, &state_dir)?;
+    }
     let published = publish(server.url(), generated.as_ref());
     announce(server.url(), generated.as_ref())?;
     interrupts.next().await;
@@ -40,12 +46,42 @@ fn tokens(serve: &Serve) -> anyhow::Result<(Tokens, Option<SecretString>)> {
     }
 }
 
-fn config(serve: &Serve, tokens: Tokens) -> anyhow::Result<ServerConfig> {
+/// The certificate that the arguments name, or ask for.
+fn identity(serve: &Serve) -> anyhow::Result<Option<TlsIdentity>> {
+    if let (Some(certificate), Some(key)) = (&serve.tls_cert, &serve.tls_key) {
+        return Ok(Some(TlsIdentity::from_pem_files(certificate, key)?));
+    }
+    if !serve.tls_self_signed {
+        return Ok(None);
+    }
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    let listen = serve.listen.ip();
+    if !listen.is_loopback() && !listen.is_unspecified() {
+        names.push(listen.to_string());
+    }
+    Ok(Some(TlsIdentity::self_signed(names)?))
+}
+
+/// What is needed to trust a certificate that was just made.
+fn tell_of(identity: &TlsIdentity, state_dir: &Path) -> anyhow::Result<()> {
+    let path = state_dir.join("certificate.pem");
+    std::fs::write(&path, identity.certificate_pem())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    output::message(&format!("certificate SHA-256 {}", identity.fingerprint()));
+    output::message(&format!("clients trust it with SSL_CERT_FILE={}", path.display()));
+    Ok(())
+}
+
+fn config(
+    serve: &Serve,
+    tokens: Tokens,
+    identity: Option<TlsIdentity>,
+) -> anyhow::Result<(PathBuf, ServerConfig)> {
     let state_dir = match &serve.state_dir {
         Some(directory) => directory.clone(),
         None => ServerConfig::default_state_dir().context("no --state-dir, and HOME is not set")?,
     };
-    Ok(ServerConfig::new(tokens, state_dir)
+    let config = ServerConfig::new(tokens, &state_dir)
         .listen(serve.listen)
         .lifetime(Lifetime::Persistent)
         .image_aliases(serve.image_alias.iter().cloned())
@@ -53,7 +89,8 @@ fn config(serve: &Serve, tokens: Tokens) -> anyhow::Result<ServerConfig> {
         .rate_limit(serve.rate_limit)
         .max_sessions(serve.max_sessions)
         .max_sessions_per_owner(serve.max_sessions_per_owner)
-        .limits(limits(serve)?))
+        .limits(limits(serve)?);
+    Ok((state_dir, identity.into_iter().fold(config, ServerConfig::tls)))
 }
 
 fn limits(serve: &Serve) -> anyhow::Result<Limits> {

@@ -13,12 +13,13 @@ use crate::support::{Place, Serve, assert_output, send, stderr, stdout, wait};
 use crate::terminal::Terminal;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 11] = [
         ("commands_have_input_output_and_exit_codes", commands),
         ("much_goes_both_ways_at_once", much),
         ("a_shell_is_at_this_terminal", shell),
         ("failures_have_exit_codes", failures),
         ("a_port_is_forwarded_until_interrupted", forward),
+        ("everything_works_over_tls", tls),
         ("openssh_runs_commands", openssh),
         ("openssh_refuses_another_host_key", another_host_key),
         ("openssh_needs_the_key_of_a_session", session_key),
@@ -237,6 +238,35 @@ fn first_line(child: &mut Child) -> String {
         .read_line(&mut line)
         .unwrap();
     line.trim_end().to_owned()
+}
+
+fn tls() {
+    let place = Place::new();
+    let serve = Serve::start(&place, &["--tls-self-signed"]);
+    assert!(serve.url.starts_with("https://"), "{}", serve.url);
+    let certificate = place.directory.path().join("state/certificate.pem");
+    let command = |arguments: &[&str]| {
+        let mut command = serve.reached_by(place.command(arguments));
+        command.env("SSL_CERT_FILE", &certificate);
+        command
+    };
+    let id = stdout(&command(&["create"]).output().unwrap()).trim().to_owned();
+    let sent = noise(8 << 20);
+    let output = with_input(command(&["ssh", &id, "cat"]), &sent);
+    assert!(
+        output.status.success() && output.stdout == sent,
+        "{} {}",
+        output.stdout.len(),
+        stderr(&output)
+    );
+    assert_output(&command(&["exec", &id, "echo in"]).output().unwrap(), 0, "in\n");
+    // Who was not told does not trust it, neither for requests nor for tunnels.
+    for arguments in [&["ls"][..], &["ssh", &id, "true"], &["proxy", &id]] {
+        let mut stranger = serve.reached_by(place.command(arguments));
+        assert_output(&stranger.env_remove("SSL_CERT_FILE").output().unwrap(), 69, "");
+    }
+    let mut plain = command(&["ls", "--api-url", &serve.url.replace("https", "http")]);
+    assert_output(&plain.output().unwrap(), 69, "");
 }
 
 fn openssh() {

@@ -11,15 +11,20 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 /// How long the head of a request may take to arrive, which includes the time a kept connection is idle. Longer than
 /// clients keep idle connections (90 s is common), so that none of them sends a request into a closing connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many headers a request may have.
 const HEADERS: usize = 64;
@@ -42,6 +47,7 @@ impl Listener {
     /// Takes the port and serves it, at most so many connections at the same time; further ones wait to be accepted.
     pub(crate) async fn start(
         address: SocketAddr,
+        tls: Option<TlsAcceptor>,
         router: Router,
         connections: usize,
     ) -> std::io::Result<Self> {
@@ -49,7 +55,8 @@ impl Listener {
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(connections));
-        let task = tokio::spawn(accept(listener, router, places, stopped));
+        let protocol = Protocol { tls, router };
+        let task = tokio::spawn(accept(listener, protocol, places, stopped));
         Ok(Self { address, stop, task })
     }
 
@@ -75,9 +82,16 @@ impl Drop for Listener {
     }
 }
 
+/// What is spoken on a connection.
+#[derive(Clone)]
+struct Protocol {
+    tls: Option<TlsAcceptor>,
+    router: Router,
+}
+
 async fn accept(
     listener: TcpListener,
-    router: Router,
+    protocol: Protocol,
     places: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -90,7 +104,7 @@ async fn accept(
             () = stop(&mut stopped) => break,
         };
         if let Some((stream, place)) = accepted {
-            connections.spawn(serve(stream, router.clone(), stopped.clone(), place));
+            connections.spawn(welcome(stream, protocol.clone(), stopped.clone(), place));
         }
     }
     drop(listener);
@@ -115,15 +129,34 @@ async fn stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn serve(
+async fn welcome(
     stream: TcpStream,
-    router: Router,
+    protocol: Protocol,
     mut stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "answers may be delayed");
     }
+    let Protocol { tls, router } = protocol;
+    let Some(tls) = tls else {
+        return serve(stream, router, stopped).await;
+    };
+    let secured = tokio::select! {
+        secured = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => secured,
+        () = stop(&mut stopped) => return,
+    };
+    match secured {
+        Ok(Ok(stream)) => serve(stream, router, stopped).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
+        Err(_) => tracing::debug!("a client did not go on with TLS"),
+    }
+}
+
+async fn serve<S>(stream: S, router: Router, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = TowerToHyperService::new(
         router.map_request(|request: http::Request<Incoming>| request.map(Body::new)),
     );
