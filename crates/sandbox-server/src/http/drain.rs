@@ -11,10 +11,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
 
-/// The most that is read in vain.
-const BYTES: u64 = 64 << 20;
-
-/// The longest that is waited for it.
+/// How long is read in vain. The time alone bounds it: whoever sends fast is told the sooner, and a file of some
+/// gigabytes that is too large is no less entitled to the answer than one of some megabytes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request's body, of which a handler reads as much as it needs and this keeps the rest.
@@ -36,16 +34,8 @@ impl Drain {
 
     /// Reads what is left.
     pub(super) async fn finish(mut self) {
-        let reading = async {
-            let mut read = 0u64;
-            while let Some(Ok(frame)) = self.frame().await {
-                read = read.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
-                if read > BYTES {
-                    break;
-                }
-            }
-        };
-        // Whoever sends more, or more slowly, has to do without an answer.
+        let reading = async { while let Some(Ok(_)) = self.frame().await {} };
+        // Whoever takes longer has to do without an answer.
         let _ = timeout(PATIENCE, reading).await;
     }
 
