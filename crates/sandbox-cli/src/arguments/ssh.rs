@@ -64,8 +64,13 @@ pub(crate) struct Forward {
     /// The session
     #[arg(value_name = "ID")]
     pub(crate) session: SessionRef,
-    /// [[ADDRESS:]LOCAL:]REMOTE: a port of this machine (a free one without it) and the port of the session it leads to
-    #[arg(value_name = "LOCAL:REMOTE", required = true)]
+    // Not a comment for rustdoc, which would take the brackets for links.
+    #[arg(
+        value_name = "LOCAL:REMOTE",
+        required = true,
+        help = "[[ADDRESS:]LOCAL:]REMOTE: a port of this machine (a free one without it) and the port of the session \
+            it leads to"
+    )]
     pub(crate) ports: Vec<Ports>,
     #[command(flatten)]
     pub(crate) login: Login,
