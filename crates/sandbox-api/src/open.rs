@@ -76,6 +76,18 @@ macro_rules! open_enum {
 
 open_enum! {
     /// Whether a session can run anything now.
+    ///
+    /// ```
+    /// # use sandbox_api::open::SessionStatus;
+    /// let status: SessionStatus = serde_json::from_str(r#""paused""#)?;
+    /// assert_eq!(status, SessionStatus::Paused);
+    /// assert_eq!(SessionStatus::KNOWN, ["running", "paused"]);
+    ///
+    /// let newer = SessionStatus::from("hibernating");
+    /// assert_eq!(newer, SessionStatus::Unknown("hibernating".to_owned()));
+    /// assert_eq!(newer.to_string(), "hibernating");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     SessionStatus {
         /// The session takes code, commands and files.
         Running = "running",
@@ -86,6 +98,20 @@ open_enum! {
 
 open_enum! {
     /// How an execution ended.
+    ///
+    /// ```
+    /// # use sandbox_api::open::CommandStatus;
+    /// fn describe(status: &CommandStatus) -> &str {
+    ///     match status {
+    ///         CommandStatus::Completed => "all went well",
+    ///         CommandStatus::Failed => "it failed",
+    ///         CommandStatus::Timeout => "it was stopped",
+    ///         other => other.as_str(),
+    ///     }
+    /// }
+    /// assert_eq!(describe(&CommandStatus::from("timeout")), "it was stopped");
+    /// assert_eq!(describe(&CommandStatus::from("evicted")), "evicted");
+    /// ```
     CommandStatus {
         /// With exit code 0.
         Completed = "completed",
@@ -98,6 +124,12 @@ open_enum! {
 
 open_enum! {
     /// A server's health.
+    ///
+    /// ```
+    /// # use sandbox_api::open::HealthStatus;
+    /// assert_eq!("healthy".parse(), Ok(HealthStatus::Healthy));
+    /// assert_ne!(HealthStatus::from("draining"), HealthStatus::Healthy);
+    /// ```
     HealthStatus {
         /// The server can serve.
         Healthy = "healthy",

@@ -140,6 +140,19 @@ impl SessionsClientBuilder {
     }
 
     /// Trusts these certificate authorities besides the system's: one or more certificates in PEM form.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::SessionsClient;
+    ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = SessionsClient::builder()
+    ///     .url("https://sandbox.internal:8443/v1")
+    ///     .token("your-token-here")
+    ///     .root_certificates_pem(std::fs::read("ca.pem")?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.root_certificates.push(pem.into());
         self
@@ -148,6 +161,17 @@ impl SessionsClientBuilder {
     /// Accepts any TLS certificate. Whoever sits between client and API can then read the token and
     /// everything else: [`root_certificates_pem`](Self::root_certificates_pem) is nearly always what is
     /// wanted instead.
+    ///
+    /// ```
+    /// use sandbox_sessions::SessionsClient;
+    ///
+    /// let client = SessionsClient::builder()
+    ///     .url("https://localhost:8443/v1")
+    ///     .token("for-a-test-on-this-machine")
+    ///     .danger_accept_invalid_certs(true)
+    ///     .build()?;
+    /// # Ok::<(), sandbox_sessions::Error>(())
+    /// ```
     pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
         self.http.accept_invalid_certs = accept;
         self
@@ -157,6 +181,20 @@ impl SessionsClientBuilder {
     /// of its own should exceed the longest code timeout, because the shorter of two timeouts wins.
     ///
     /// SSH does not go through it: that uses the proxies of the environment and the system's certificates.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::SessionsClient;
+    ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let http = reqwest::Client::builder().pool_max_idle_per_host(2).build()?;
+    /// let client = SessionsClient::builder()
+    ///     .url("https://api.sandbox.example.com/v1")
+    ///     .token("your-token-here")
+    ///     .http_client(http)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http_client = Some(client);
         self

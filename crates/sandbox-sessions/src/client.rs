@@ -35,6 +35,19 @@ use crate::{Error, FileContent, RetryPolicy, SessionId, SessionsClientBuilder};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What has only an identifier of a session goes through the client:
+///
+/// ```no_run
+/// # use sandbox_sessions::{Error, SessionId, SessionsClient};
+/// # async fn example(client: SessionsClient, id: SessionId) -> Result<(), Error> {
+/// client.upload_file(&id, "in.txt", "3\n1\n2\n").await?;
+/// client.run_command(&id, "sort in.txt > out.txt").await?;
+/// client.run_code(&id, "print(open('out.txt').read())").await?;
+/// let sorted = client.download_file(&id, "out.txt").await?.bytes(1024).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SessionsClient(Arc<Inner>);
 
@@ -55,6 +68,16 @@ struct Inner {
 
 impl SessionsClient {
     /// A client with default settings for the API at `url`, such as `https://api.sandbox.example.com/v1`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sandbox_sessions::SessionsClient;
+    ///
+    /// let client = SessionsClient::new("https://api.sandbox.example.com/v1/", "your-token-here")?;
+    /// assert_eq!(client.api_url(), "https://api.sandbox.example.com/v1");
+    /// assert_eq!(client.timeout(), Duration::from_secs(30));
+    /// # Ok::<(), sandbox_sessions::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -221,6 +244,14 @@ impl SessionsClient {
     }
 
     /// Connects to a session over SSH.
+    ///
+    /// ```no_run
+    /// # use sandbox_sessions::{Error, SessionId, SessionsClient};
+    /// # async fn example(client: SessionsClient, id: SessionId) -> Result<(), Error> {
+    /// let ssh = client.ssh(&id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "ssh")]
     pub fn ssh(&self, id: &SessionId) -> crate::ssh::SessionSshClientBuilder {
         crate::ssh::SessionSshClientBuilder::new(self.clone(), *id)

@@ -6,6 +6,24 @@ use crate::CommandStatus;
 /// How an execution ended and what it printed.
 ///
 /// Code that fails or times out is a result, not an error: it ran, and here is what came of it.
+///
+/// ```no_run
+/// use sandbox_sessions::CommandStatus;
+///
+/// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+/// let result = session.run_code("print(6 * 7)").await?;
+/// match result.status() {
+///     CommandStatus::Completed => assert!(result.success()),
+///     CommandStatus::Timeout => eprintln!("it ran too long"),
+///     status => eprintln!("{status}, exit code {:?}: {}", result.exit_code(), result.stderr()),
+/// }
+/// print!("{}", result.stdout());
+/// if result.stdout_truncated() || result.stderr_truncated() {
+///     eprintln!("it wrote more than the API keeps");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CommandResult(wire::CommandResult);
 

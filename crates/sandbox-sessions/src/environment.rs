@@ -9,13 +9,43 @@ use crate::token::parse_token;
 use crate::{Error, SessionsClientBuilder};
 
 /// The environment variable that holds the API's base URL, such as `https://api.sandbox.example.com/v1`.
+///
+/// ```
+/// use std::env::VarError;
+/// use sandbox_sessions::{API_TOKEN_VARIABLE, API_URL_VARIABLE, SessionsClientBuilder};
+///
+/// let client = SessionsClientBuilder::from_lookup(|name| match name {
+///     API_URL_VARIABLE => Ok("http://localhost:8080/v1".to_owned()),
+///     API_TOKEN_VARIABLE => Ok("your-token-here".to_owned()),
+///     _ => Err(VarError::NotPresent),
+/// })?
+/// .build()?;
+/// assert_eq!(client.api_url(), "http://localhost:8080/v1");
+/// # Ok::<(), sandbox_sessions::Error>(())
+/// ```
 pub const API_URL_VARIABLE: &str = "SANDBOX_API_URL";
 
 /// The environment variable that holds the bearer token.
+///
+/// ```
+/// use std::process::Command;
+/// use sandbox_sessions::API_TOKEN_VARIABLE;
+///
+/// let mut build = Command::new("make");
+/// build.env_remove(API_TOKEN_VARIABLE); // what it runs has no business with the sandboxes
+/// ```
 pub const API_TOKEN_VARIABLE: &str = "SANDBOX_API_TOKEN";
 
 impl SessionsClientBuilder {
     /// Takes URL and token from `SANDBOX_API_URL` and `SANDBOX_API_TOKEN`; further settings can be chained.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use sandbox_sessions::SessionsClientBuilder;
+    ///
+    /// let client = SessionsClientBuilder::from_env()?.timeout(Duration::from_secs(10)).build()?;
+    /// # Ok::<(), sandbox_sessions::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -6,6 +6,19 @@ use sandbox_api::types as wire;
 use crate::Error;
 
 /// A language that code can be written in.
+///
+/// ```
+/// use sandbox_sessions::Language;
+///
+/// let language: Language = "javascript".parse()?;
+/// assert_eq!(language, Language::JavaScript);
+/// assert_eq!(language.as_str(), "javascript");
+///
+/// assert_eq!(Language::default(), Language::Python);
+/// assert!(Language::ALL.contains(&Language::Bash));
+/// assert!("ruby".parse::<Language>().is_err());
+/// # Ok::<(), sandbox_sessions::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Language {

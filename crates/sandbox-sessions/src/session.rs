@@ -14,6 +14,32 @@ use crate::{Error, FileContent, SessionGuard, SessionId, SessionStatus, Sessions
 /// Dropping the handle does not end the session, unless it was made to by
 /// [`delete_on_drop`](Self::delete_on_drop). It serialises to what the API says of it, with the API's
 /// names; what this crate does not know of that is kept.
+///
+/// ```no_run
+/// # async fn example(mut session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+/// println!("{} is {} until {}", session.id(), session.status(), session.expires_at());
+/// println!("made at {} from {:?} with {:?}", session.created_at(), session.image(), session.metadata());
+/// println!("last used {:?}, SSH host key {:?}", session.last_activity_at(), session.ssh_host_key());
+/// if !session.extra().is_empty() {
+///     println!("of a newer API: {:?}", session.extra());
+/// }
+///
+/// session.upload_file("in.csv", "a,b\n1,2\n").await?;
+/// session.run_code("open('out.csv', 'w').write('3\\n')").await?;
+/// let result = session.run_command("wc -l in.csv out.csv").await?;
+/// let content = session.download_file("out.csv").await?.bytes(1024).await?;
+///
+/// session.pause().await?;
+/// session.resume().await?;
+/// session.wait_until_running().await?;
+/// session.refresh().await?;
+/// println!("{}", serde_json::to_string(&session).expect("a session is JSON"));
+///
+/// session.delete().await?;
+/// let others = session.client().list_sessions().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Session {
     client: SessionsClient,
@@ -75,6 +101,13 @@ impl Session {
     }
 
     /// Connects to the session over SSH. Its host key has to be the one that this handle knows.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session.ssh().private_key_file("id_ed25519").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "ssh")]
     pub fn ssh(&self) -> crate::ssh::SessionSshClientBuilder {
         self.client.ssh(&self.id()).known_host_key(self.ssh_host_key())
@@ -144,6 +177,15 @@ impl Session {
 
     /// Waits until something is true of the session, as the API tells its state, and keeps that state in this
     /// handle.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::SessionStatus;
+    ///
+    /// # async fn example(mut session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// session.wait_until(|session| *session.status() == SessionStatus::Paused).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_until<F: FnMut(&Session) -> bool>(&mut self, condition: F) -> WaitUntil<'_, F> {
         WaitUntil::new(self, condition)
     }
@@ -154,6 +196,15 @@ impl Session {
     }
 
     /// Deletes the session when the returned guard is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// let session = client.create_session().await?.delete_on_drop();
+    /// session.run_code("print(6 * 7)").await?;
+    /// // The session is deleted here, and was if this had failed.
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete_on_drop(self) -> SessionGuard {
         SessionGuard::new(self)
     }

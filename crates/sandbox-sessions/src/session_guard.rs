@@ -96,6 +96,15 @@ impl<S: Guarded> SessionGuard<S> {
     }
 
     /// The session, which is no longer deleted on drop.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// let session = client.create_session().await?.delete_on_drop();
+    /// session.upload_file("job.py", "print(6 * 7)").await?;
+    /// let session = session.detach(); // all went well: it lives on
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn detach(mut self) -> S {
         self.is_armed = false;
         self.session.clone()

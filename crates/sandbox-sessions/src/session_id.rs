@@ -24,6 +24,14 @@ pub struct SessionId(Uuid);
 
 impl SessionId {
     /// The identifier as a UUID.
+    ///
+    /// ```
+    /// use sandbox_sessions::SessionId;
+    /// use uuid::Uuid;
+    ///
+    /// let uuid = Uuid::from_u128(0x550e8400_e29b_41d4_a716_446655440000);
+    /// assert_eq!(SessionId::from(uuid).as_uuid(), &uuid);
+    /// ```
     #[must_use]
     pub fn as_uuid(&self) -> &Uuid {
         &self.0

@@ -3,6 +3,19 @@ use serde::Serialize;
 use crate::Session;
 
 /// One page of a list of sessions.
+///
+/// ```no_run
+/// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+/// let page = client.list_sessions().limit(20).offset(40).await?;
+/// println!("{} of {} sessions", page.sessions().len(), page.total());
+/// let next = page.offset() + page.limit();
+///
+/// for session in page {
+///     session.delete().await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct SessionPage<S = Session> {
     pub(crate) sessions: Vec<S>,

@@ -27,6 +27,25 @@ use crate::{
 
 /// An authenticated SSH connection. Clones share it; it ends when the last clone, and everything that runs on
 /// it, is dropped.
+///
+/// ```no_run
+/// use sandbox_tunnel::ExecRequest;
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+/// let watched = client.clone();
+/// tokio::spawn(async move {
+///     watched.closed().await;
+///     eprintln!("the connection has ended");
+/// });
+///
+/// if !client.is_closed() && client.channels_opened() < 1000 {
+///     let output = client.run(ExecRequest::command("uname -r")).await?;
+///     print!("{}", String::from_utf8_lossy(&output.stdout));
+/// }
+/// client.disconnect().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SshClient(Arc<Connection>);
 
@@ -49,6 +68,17 @@ impl Drop for CutOnDrop {
 
 impl SshClient {
     /// Exchanges keys with the server at the other end of `stream`, checks its host key and authenticates.
+    ///
+    /// ```no_run
+    /// use sandbox_tunnel::{Auth, HostKey, SshClient, SshConfig};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let stream = tokio::net::TcpStream::connect("127.0.0.1:2222").await?;
+    /// let config = SshConfig::new("sandbox", Auth::None, HostKey::AcceptAny);
+    /// let client = SshClient::connect(stream, &config).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -84,6 +114,16 @@ impl SshClient {
     ///
     /// Dropping the future closes the channel, upon which the sandbox agent kills the command.
     ///
+    /// ```no_run
+    /// use sandbox_tunnel::{ExecRequest, Exit};
+    ///
+    /// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+    /// let output = client.run(ExecRequest::command("sort").stdin("b\na\n")).await?;
+    /// assert_eq!((output.stdout.as_slice(), output.exit), (&b"a\nb\n"[..], Exit::Code(0)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Where the command could not be started or its end not be learned; [`Error::never_started`] tells
@@ -95,6 +135,18 @@ impl SshClient {
     /// Starts a command and hands out its streams. Its standard input stays open, after the bytes of the
     /// request.
     ///
+    /// ```no_run
+    /// use sandbox_tunnel::{ExecEvent, ExecRequest};
+    ///
+    /// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+    /// let mut exec = client.exec(ExecRequest::command("tail -f build.log")).await?;
+    /// while let Some(ExecEvent::Stdout(bytes)) = exec.output.next().await {
+    ///     print!("{}", String::from_utf8_lossy(&bytes));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Where the command could not be started.
@@ -104,6 +156,14 @@ impl SshClient {
 
     /// Starts an SFTP session on a channel of its own.
     ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+    /// let sftp = client.sftp().await?;
+    /// println!("{} bytes", sftp.metadata("build.log").await?.size);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Where the server offers no SFTP or does not answer in time.
@@ -112,6 +172,18 @@ impl SshClient {
     }
 
     /// Connects to a TCP port as seen from the server; the sandbox agent goes to the sandbox's own loopback only.
+    ///
+    /// ```no_run
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut http = client.connect_tcp("127.0.0.1", 8000).await?;
+    /// http.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    /// let mut answer = String::new();
+    /// http.read_to_string(&mut answer).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -6,6 +6,15 @@ use russh::{Preferred, SshId, cipher, client, compression, kex, keys::PrivateKey
 use secrecy::SecretString;
 
 /// Everything [`SshClient::connect`](crate::SshClient::connect) needs beside the stream.
+///
+/// ```
+/// use sandbox_tunnel::{Auth, HostKey, Keepalive, SshConfig};
+///
+/// let mut config = SshConfig::new("sandbox", Auth::None, HostKey::AcceptAny);
+/// assert_eq!(config.keepalive, Some(Keepalive::default()));
+/// config.keepalive = None;
+/// config.window_size = 8 << 20; // the server is far away
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SshConfig {
@@ -25,6 +34,18 @@ pub struct SshConfig {
 }
 
 /// How to authenticate.
+///
+/// ```
+/// use std::sync::Arc;
+/// use sandbox_tunnel::{Auth, keys};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = Auth::Key(Arc::new(keys::generate()?));
+/// let password = Auth::Password("your-password-here".into());
+/// assert_eq!(format!("{key:?} {password:?}"), "Key(…) Password(…)");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Auth {
@@ -40,6 +61,16 @@ pub enum Auth {
 }
 
 /// Which host key to accept.
+///
+/// ```
+/// use sandbox_tunnel::{HostKey, keys};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let known = keys::generate()?.public_key().to_openssh()?; // a line of `known_hosts`
+/// let host_key = HostKey::Pinned(known.parse()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum HostKey {
@@ -50,6 +81,15 @@ pub enum HostKey {
 }
 
 /// How long each phase may take.
+///
+/// ```
+/// use std::time::Duration;
+/// use sandbox_tunnel::{Auth, HostKey, SshConfig, Timeouts};
+///
+/// let mut config = SshConfig::new("sandbox", Auth::None, HostKey::AcceptAny);
+/// assert_eq!(config.timeouts, Timeouts::default());
+/// config.timeouts.key_exchange = Duration::from_secs(3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
@@ -67,6 +107,14 @@ pub struct Timeouts {
 
 /// Asks a peer that has said nothing for `interval` whether it is still there; gives up after `attempts`
 /// silent ones.
+///
+/// ```
+/// use std::time::Duration;
+/// use sandbox_tunnel::{Auth, HostKey, Keepalive, SshConfig};
+///
+/// let mut config = SshConfig::new("sandbox", Auth::None, HostKey::AcceptAny);
+/// config.keepalive = Some(Keepalive { interval: Duration::from_secs(5), attempts: 2 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keepalive {
     /// Silence before a question is asked.

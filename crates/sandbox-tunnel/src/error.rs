@@ -7,6 +7,19 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Why something over SSH failed: in which [`Phase`], of which [`ErrorKind`].
 ///
 /// `Display` names the phase and the kind; the cause beneath, where there is one, is `source()`.
+///
+/// ```
+/// use sandbox_tunnel::{Auth, ErrorKind, HostKey, Phase, SshClient, SshConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let config = SshConfig::new("sandbox", Auth::None, HostKey::AcceptAny);
+/// let error = SshClient::connect(tokio::io::empty(), &config).await.unwrap_err(); // nobody there
+/// assert_eq!((error.phase(), error.kind()), (Phase::KeyExchange, ErrorKind::Disconnected));
+/// assert_eq!(error.path(), None);
+/// assert!(error.never_started());
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{phase} failed{}: {kind}", path.as_ref().map(|path| format!(" for {path}")).unwrap_or_default())]
 pub struct Error {
@@ -18,6 +31,22 @@ pub struct Error {
 }
 
 /// What was being done when an [`Error`] happened.
+///
+/// ```no_run
+/// use sandbox_tunnel::{ExecRequest, Phase};
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+/// let request = ExecRequest::command("make install");
+/// if let Err(error) = client.run(request).await {
+///     match error.phase() {
+///         Phase::Preparation => eprintln!("a variable or the terminal was refused"),
+///         Phase::Transfer => eprintln!("the command ran, and how it ended is not known"),
+///         phase => eprintln!("{phase} failed: {}", error.kind()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -50,6 +79,19 @@ pub enum Phase {
 }
 
 /// What went wrong, as far as a caller may want to tell cases apart.
+///
+/// ```no_run
+/// use sandbox_tunnel::ErrorKind;
+///
+/// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+/// let has_notes = match sftp.metadata("notes.txt").await {
+///     Ok(_) => true,
+///     Err(error) if error.kind() == ErrorKind::NotFound => false,
+///     Err(error) => return Err(error),
+/// };
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -149,6 +191,17 @@ impl Error {
     }
 
     /// The file that it was about, if it was one of several.
+    ///
+    /// ```no_run
+    /// use sandbox_tunnel::TransferOptions;
+    ///
+    /// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+    /// if let Err(error) = sftp.upload("site", "site", &TransferOptions::new()).await {
+    ///     eprintln!("{}: {}", error.path().unwrap_or("the whole folder"), error.kind());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
@@ -156,6 +209,16 @@ impl Error {
 
     /// What a server answered instead of opening a tunnel, for [`ErrorKind::Refused`] in the phases [`Phase::Proxy`]
     /// and [`Phase::HttpConnect`].
+    ///
+    /// ```no_run
+    /// # async fn example(config: sandbox_tunnel::TunnelConfig) {
+    /// if let Err(error) = sandbox_tunnel::Tunnel::open(&config).await
+    ///     && let Some(refusal) = error.refusal()
+    /// {
+    ///     eprintln!("{}: {}", refusal.status, String::from_utf8_lossy(&refusal.body));
+    /// }
+    /// # }
+    /// ```
     #[cfg(feature = "connect")]
     #[must_use]
     pub fn refusal(&self) -> Option<&crate::Refusal> {

@@ -38,6 +38,13 @@ pub struct ExecRequest {
 }
 
 /// The size of a terminal in characters.
+///
+/// ```
+/// use sandbox_tunnel::{ExecRequest, TerminalSize};
+///
+/// let size = TerminalSize { columns: 80, rows: 24 };
+/// let shell = ExecRequest::shell().terminal("xterm-256color", size);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TerminalSize {
     /// Characters per line.
@@ -49,6 +56,20 @@ pub struct TerminalSize {
 /// A running command.
 ///
 /// Dropping both halves closes the channel, upon which the sandbox agent kills the command.
+///
+/// ```no_run
+/// use sandbox_tunnel::ExecRequest;
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+/// let mut sort = client.exec(ExecRequest::command("sort")).await?;
+/// sort.input.write("b\na\n").await?;
+/// sort.input.finish().await?;
+/// while let Some(event) = sort.output.next().await {
+///     println!("{event:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Exec {
     /// To the command; clones share it.
@@ -58,10 +79,44 @@ pub struct Exec {
 }
 
 /// Standard input of a command, its signals and its terminal.
+///
+/// ```no_run
+/// use sandbox_tunnel::{ExecRequest, Signal, TerminalSize};
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+/// let request = ExecRequest::shell().terminal("xterm", TerminalSize { columns: 80, rows: 24 });
+/// let shell = client.exec(request).await?;
+/// let keyboard = shell.input.clone();
+/// keyboard.write("sleep 1000\n").await?;
+/// keyboard.resize(TerminalSize { columns: 120, rows: 40 }).await?;
+/// keyboard.signal(Signal::Hangup).await?;
+/// keyboard.finish().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ExecInput(Sender);
 
 /// What a command writes, and how it ends.
+///
+/// ```no_run
+/// use sandbox_tunnel::{ExecEvent, ExecRequest};
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+/// let mut exec = client.exec(ExecRequest::command("make")).await?;
+/// let mut exit = None;
+/// while let Some(event) = exec.output.next().await {
+///     match event {
+///         ExecEvent::Stdout(bytes) => print!("{}", String::from_utf8_lossy(&bytes)),
+///         ExecEvent::Stderr(bytes) => eprint!("{}", String::from_utf8_lossy(&bytes)),
+///         ExecEvent::Exit(how) => exit = Some(how),
+///         _ => {}
+///     }
+/// }
+/// assert!(exit.is_some(), "the connection was lost");
+/// # Ok(())
+/// # }
+/// ```
 pub struct ExecOutputStream {
     receiver: Receiver,
     // The channel stays open while somebody listens, also when the input was dropped.
@@ -69,6 +124,21 @@ pub struct ExecOutputStream {
 }
 
 /// One thing a running command did.
+///
+/// ```
+/// use sandbox_tunnel::{ExecEvent, Exit};
+///
+/// /// What a stream of events says that is worth a line in a log.
+/// fn line(event: &ExecEvent) -> Option<String> {
+///     match event {
+///         ExecEvent::Stderr(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+///         ExecEvent::Exit(exit) => Some(format!("{exit:?}")),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(line(&ExecEvent::Exit(Exit::Code(2))).as_deref(), Some("Code(2)"));
+/// assert_eq!(line(&ExecEvent::Stdout("ok\n".into())), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExecEvent {
@@ -82,6 +152,21 @@ pub enum ExecEvent {
 }
 
 /// How a command ended.
+///
+/// ```
+/// use sandbox_tunnel::Exit;
+///
+/// /// As shells number it.
+/// fn code(exit: &Exit) -> u32 {
+///     match exit {
+///         Exit::Code(code) => *code,
+///         Exit::Signal { name, .. } if name == "KILL" => 128 + 9,
+///         _ => 255,
+///     }
+/// }
+/// assert_eq!(code(&Exit::Code(3)), 3);
+/// assert_eq!(code(&Exit::Signal { name: "KILL".to_owned(), message: String::new() }), 137);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
@@ -97,6 +182,16 @@ pub enum Exit {
 }
 
 /// A signal that SSH can carry.
+///
+/// ```no_run
+/// use sandbox_tunnel::{ExecRequest, Signal};
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+/// let exec = client.exec(ExecRequest::command("sleep 1000")).await?;
+/// exec.input.signal(Signal::Interrupt).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -160,6 +255,12 @@ impl ExecRequest {
     }
 
     /// Bytes of standard error that [`SshClient::run`] keeps (default 16 MiB). The rest is read and dropped.
+    ///
+    /// ```
+    /// use sandbox_tunnel::ExecRequest;
+    ///
+    /// let request = ExecRequest::command("make").stdout_limit(1 << 20).stderr_limit(64 << 10);
+    /// ```
     pub fn stderr_limit(mut self, bytes: usize) -> Self {
         self.stderr_limit = bytes;
         self

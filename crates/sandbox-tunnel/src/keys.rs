@@ -1,4 +1,16 @@
 //! SSH keys.
+//!
+//! ```
+//! use sandbox_tunnel::{PublicKey, keys};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = keys::generate()?;
+//! let line = key.public_key().to_openssh()?; // for the server, or for `authorized_keys`
+//! let public: PublicKey = line.parse()?;
+//! assert_eq!(&public, key.public_key());
+//! # Ok(())
+//! # }
+//! ```
 
 pub use russh::keys::{PrivateKey, PublicKey};
 
@@ -24,10 +36,26 @@ pub fn generate() -> Result<PrivateKey, Error> {
 }
 
 /// The text is no private key, or its passphrase is wrong or missing. Nothing of it is quoted.
+///
+/// ```
+/// let error = sandbox_tunnel::keys::parse_private("ssh-ed25519 AAAA of the public half", None).unwrap_err();
+/// assert!(!error.to_string().contains("AAAA"));
+/// ```
 #[derive(Debug)]
 pub struct InvalidKey(());
 
 /// Reads a private key as files have it (OpenSSH's format, PKCS#8), deciphered with a passphrase if it is enciphered.
+///
+/// ```
+/// use sandbox_tunnel::keys;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = keys::generate()?;
+/// let text = key.to_openssh(Default::default())?;
+/// assert_eq!(keys::parse_private(&text, None)?.public_key(), key.public_key());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///

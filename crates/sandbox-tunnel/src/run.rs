@@ -5,6 +5,22 @@ use bytes::Bytes;
 use crate::{Error, ErrorKind, Exec, ExecEvent, ExecInput, ExecRequest, Exit, Phase, SshClient, exec::exec};
 
 /// What a command that ran to its end left behind.
+///
+/// ```no_run
+/// use sandbox_tunnel::{ExecRequest, Exit};
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), sandbox_tunnel::Error> {
+/// let output = client.run(ExecRequest::command("ls -l /proc").stdout_limit(4096)).await?;
+/// print!("{}", String::from_utf8_lossy(&output.stdout));
+/// if output.stdout_truncated {
+///     println!("and so on");
+/// }
+/// if output.exit != Exit::Code(0) {
+///     eprintln!("{:?}: {}", output.exit, String::from_utf8_lossy(&output.stderr));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExecOutput {

@@ -30,6 +30,40 @@ use crate::{Error, ErrorKind, Phase, SshClient};
 /// files that are not UTF-8 cannot be expressed.
 ///
 /// Clones share the session.
+///
+/// ```no_run
+/// use sandbox_tunnel::{Create, FileKind};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), Box<dyn std::error::Error>> {
+/// let sftp = client.sftp().await?;
+/// sftp.create_dir_all("data/2026").await?;
+/// sftp.create_dir("data/2027").await?;
+///
+/// let mut draft = sftp.create("data/2026/draft.txt", Create::New).await?;
+/// draft.write_all(b"hello\n").await?;
+/// draft.shutdown().await?;
+/// sftp.replace("data/2026/draft.txt", "data/2026/notes.txt").await?;
+/// sftp.set_permissions("data/2026/notes.txt", 0o644).await?;
+/// assert_eq!(sftp.metadata("data/2026/notes.txt").await?.size, 6);
+///
+/// sftp.symlink("2026", "data/now").await?;
+/// assert_eq!(sftp.read_link("data/now").await?, "2026");
+/// assert_eq!(sftp.symlink_metadata("data/now").await?.kind, FileKind::Symlink);
+/// println!("{}", sftp.canonicalize("data/now").await?);
+///
+/// let mut text = String::new();
+/// sftp.open("data/now/notes.txt").await?.read_to_string(&mut text).await?;
+/// for entry in sftp.read_dir("data").await? {
+///     println!("{}", entry.name);
+/// }
+///
+/// sftp.rename("data/2026", "data/2025").await?;
+/// sftp.remove_dir("data/2027").await?;
+/// sftp.remove_file("data/now").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Sftp(Arc<Inner>);
 
@@ -45,9 +79,42 @@ struct Inner {
 ///
 /// Call [`shutdown`](tokio::io::AsyncWriteExt::shutdown) after writing: only it reports the failures of
 /// writes that are still under way. Dropping closes the file without waiting.
+///
+/// ```no_run
+/// use std::io::SeekFrom;
+/// use sandbox_tunnel::Create;
+/// use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+///
+/// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut script = sftp.create("run.sh", Create::Truncate).await?;
+/// script.write_all(b"#!/bin/sh\necho hello\n").await?;
+/// script.set_permissions(0o755).await?;
+/// script.shutdown().await?;
+///
+/// let mut log = sftp.open("build.log").await?;
+/// let size = log.metadata().await?.size;
+/// log.seek(SeekFrom::Start(size.saturating_sub(1024))).await?;
+/// let mut end = Vec::new();
+/// log.read_to_end(&mut end).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct SftpFile(fs::File);
 
 /// What to do about a file of the same name.
+///
+/// ```no_run
+/// use sandbox_tunnel::{Create, ErrorKind};
+///
+/// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+/// match sftp.create("lock", Create::New).await {
+///     Err(error) if error.kind() == ErrorKind::AlreadyExists => eprintln!("somebody was faster"),
+///     lock => drop(lock?),
+/// }
+/// let log = sftp.create("build.log", Create::Truncate).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Create {
     /// Fail with [`ErrorKind::AlreadyExists`].
@@ -57,6 +124,19 @@ pub enum Create {
 }
 
 /// What the server says about a file.
+///
+/// ```no_run
+/// use sandbox_tunnel::FileKind;
+///
+/// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+/// let script = sftp.metadata("run.sh").await?;
+/// println!("{} bytes, changed {:?}", script.size, script.modified);
+/// if script.kind == FileKind::File && script.permissions & 0o111 == 0 {
+///     eprintln!("it cannot be executed");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -71,6 +151,16 @@ pub struct Metadata {
 }
 
 /// The kinds of files that matter to a reader.
+///
+/// ```no_run
+/// use sandbox_tunnel::FileKind;
+///
+/// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+/// let entries = sftp.read_dir(".").await?;
+/// let folders = entries.iter().filter(|entry| entry.metadata.kind == FileKind::Directory).count();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
@@ -85,6 +175,17 @@ pub enum FileKind {
 }
 
 /// One entry of a directory.
+///
+/// ```no_run
+/// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+/// let mut entries = sftp.read_dir("results").await?;
+/// entries.sort_by(|a, b| a.name.cmp(&b.name));
+/// for entry in entries {
+///     println!("{:>12} {}", entry.metadata.size, entry.name);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DirEntry {

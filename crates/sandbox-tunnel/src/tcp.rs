@@ -12,6 +12,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::SshClient;
 
 /// A TCP connection that the server has made, as [`SshClient::connect_tcp`] asked it to.
+///
+/// ```no_run
+/// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+/// let (mut here, _) = listener.accept().await?;
+/// let mut there = client.connect_tcp("127.0.0.1", 8000).await?;
+/// tokio::io::copy_bidirectional(&mut here, &mut there).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct TcpChannel {
     stream: ChannelStream<Msg>,
     // Keeps the connection alive.

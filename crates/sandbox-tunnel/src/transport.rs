@@ -8,6 +8,24 @@
 //! What is kept has to be bounded by whoever produces data, before it reaches the session: a producer takes a
 //! [`Reservation`] from the [`Backlog`] for each piece it is about to hand over and waits there while too
 //! much is kept.
+//!
+//! ```
+//! use sandbox_tunnel::transport::WriteBehind;
+//! use tokio::io::AsyncWriteExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let (near, _far) = tokio::io::duplex(1024);
+//! let mut stream = WriteBehind::new(near);
+//! let backlog = stream.backlog();
+//!
+//! let piece = vec![0; 64 << 10];
+//! let reservation = backlog.reserve(piece.len()).await?; // waits here while the peer reads nothing
+//! stream.write_all(&piece).await?; // and never here
+//! drop(reservation);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     io,
@@ -38,6 +56,29 @@ const PRODUCE_MARK: usize = 512 << 10;
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A stream that keeps what its socket does not take; see the [module](self).
+///
+/// ```
+/// use std::future::poll_fn;
+/// use sandbox_tunnel::transport::WriteBehind;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (near, mut far) = tokio::io::duplex(4); // takes four bytes, until somebody reads them
+/// let mut stream = WriteBehind::new(near);
+/// let backlog = stream.backlog();
+///
+/// stream.write_all(b"hello world").await?; // does not wait for that
+/// assert_eq!(backlog.kept(), 7);
+///
+/// let mut arrived = [0; 11];
+/// let (pushed, read) = tokio::join!(poll_fn(|cx| stream.poll_push(cx)), far.read_exact(&mut arrived));
+/// pushed?;
+/// read?;
+/// assert_eq!((&arrived, backlog.kept()), (b"hello world", 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct WriteBehind<S> {
     stream: S,
@@ -48,6 +89,23 @@ pub struct WriteBehind<S> {
 }
 
 /// How much a [`WriteBehind`] keeps; cheap to clone.
+///
+/// ```
+/// use sandbox_tunnel::transport::WriteBehind;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let stream = WriteBehind::new(tokio::io::empty());
+/// let backlog = stream.backlog();
+/// assert_eq!(backlog.kept(), 0);
+/// drop(backlog.reserve(1024).await?);
+///
+/// backlog.cut();
+/// backlog.ended().await;
+/// assert!(backlog.reserve(1024).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Backlog(Arc<State>);
 
@@ -63,6 +121,24 @@ struct State {
 }
 
 /// The right to hand a number of bytes to the session. Hold it until they are handed over.
+///
+/// ```
+/// use std::time::Duration;
+/// use sandbox_tunnel::transport::WriteBehind;
+/// use tokio::time::timeout;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let stream = WriteBehind::new(tokio::io::empty());
+/// let backlog = stream.backlog();
+/// let much = backlog.reserve(1 << 20).await?;
+/// assert!(timeout(Duration::from_millis(10), backlog.reserve(1)).await.is_err(), "has to wait");
+///
+/// drop(much);
+/// backlog.reserve(1).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Reservation {
     backlog: Backlog,

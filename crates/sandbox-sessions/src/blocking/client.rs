@@ -18,6 +18,28 @@ use crate::{
 /// }
 /// # Ok::<(), sandbox_sessions::Error>(())
 /// ```
+///
+/// What has only an identifier of a session goes through the client:
+///
+/// ```no_run
+/// use sandbox_sessions::SessionId;
+/// use sandbox_sessions::blocking::SessionsClient;
+///
+/// # fn example(client: SessionsClient, id: SessionId) -> Result<(), sandbox_sessions::Error> {
+/// println!("{} is {}", client.api_url(), client.check_health().send()?);
+/// println!("waits {:?} for an answer, with {:?}", client.timeout(), client.retries());
+///
+/// let session = client.get_session(&id).send()?;
+/// client.upload_file(&id, "in.txt", "2\n1\n").overwrite(true).send()?;
+/// client.run_command(&id, "sort in.txt").env("LC_ALL", "C").send()?;
+/// client.run_code(&id, "print(open('in.txt').read())").send()?;
+/// let content = client.download_file(&id, "in.txt").send()?.bytes(1024)?;
+/// client.pause_session(&id).send()?;
+/// client.resume_session(&id).send()?;
+/// client.delete_session(&id).send()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SessionsClient(crate::SessionsClient);
 

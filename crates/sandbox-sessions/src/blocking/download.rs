@@ -58,6 +58,18 @@ impl Download {
 
     /// The next piece of the file, which may have any size; `None` at the end.
     ///
+    /// ```no_run
+    /// # fn example(session: sandbox_sessions::blocking::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut download = session.download_file("log.txt").send()?;
+    /// println!("{:?} has {:?} bytes", download.file_name(), download.length());
+    /// let first = download.chunk()?;
+    ///
+    /// let mut rest = std::fs::File::create("rest.txt")?;
+    /// download.write_to(&mut rest)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Download::chunk`](crate::Download::chunk).

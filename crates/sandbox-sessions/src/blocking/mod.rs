@@ -39,7 +39,23 @@ pub use session_iter::SessionIter;
 pub use wait_until::WaitUntil;
 
 /// A session that is deleted when this is dropped, made by [`Session::delete_on_drop`].
+///
+/// ```no_run
+/// # fn example(client: sandbox_sessions::blocking::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+/// let session = client.create_session().send()?.delete_on_drop();
+/// session.run_code("print(6 * 7)").send()?; // on an error the session is deleted as well
+/// session.delete()
+/// # }
+/// ```
 pub type SessionGuard = crate::SessionGuard<Session>;
 
 /// One page of a list of sessions.
+///
+/// ```no_run
+/// # fn example(client: sandbox_sessions::blocking::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+/// let page = client.list_sessions().limit(10).send()?;
+/// println!("{} of {} sessions", page.sessions().len(), page.total());
+/// # Ok(())
+/// # }
+/// ```
 pub type SessionPage = crate::SessionPage<Session>;

@@ -22,6 +22,27 @@ use crate::{
 /// session.delete().send()?;
 /// # Ok::<(), sandbox_sessions::Error>(())
 /// ```
+///
+/// Every setter is there:
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use serde_json::json;
+///
+/// # fn example(client: sandbox_sessions::blocking::SessionsClient) -> Result<(), Box<dyn std::error::Error>> {
+/// let session = client
+///     .create_session()
+///     .ttl(Duration::from_secs(600))
+///     .metadata(json!({ "user": "alice" }))
+///     .ssh_public_key(std::fs::read_to_string("id_ed25519.pub")?)
+///     .idempotency_key("grading/alice")
+///     .send()?;
+/// let page = client.list_sessions().limit(10).offset(20).send()?;
+/// session.run_command("make").env("CC", "clang").timeout(Duration::from_secs(120)).send()?;
+/// session.upload_file("notes.txt", "hello\n").overwrite(true).send()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a request is sent only by `send`"]
 pub struct Request<R>(R);
 
@@ -41,6 +62,23 @@ impl<R: Operation> Request<R> {
 }
 
 /// What can be sent as a [`Request`]: the requests of this crate.
+///
+/// ```no_run
+/// use sandbox_sessions::Error;
+/// use sandbox_sessions::blocking::{Operation, Request};
+///
+/// /// Sends any request and says how long it took.
+/// fn timed<R: Operation>(request: Request<R>) -> Result<R::Answer, Error> {
+///     let start = std::time::Instant::now();
+///     let answer = request.send();
+///     eprintln!("{:?}", start.elapsed());
+///     answer
+/// }
+/// # fn example(client: sandbox_sessions::blocking::SessionsClient) -> Result<(), Error> {
+/// let session = timed(client.create_session())?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Operation: sealed::Sent {
     /// What it is answered with.
     type Answer;

@@ -21,6 +21,31 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// It tells the session's state, and follows it:
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use sandbox_sessions::SessionStatus;
+///
+/// # fn example(mut session: sandbox_sessions::blocking::Session) -> Result<(), sandbox_sessions::Error> {
+/// println!("{} is {} until {}", session.id(), session.status(), session.expires_at());
+/// println!("made at {} from {:?}", session.created_at(), session.image());
+/// println!("with {:?} and {:?}", session.metadata(), session.extra());
+/// println!("last used {:?}, SSH host key {:?}", session.last_activity_at(), session.ssh_host_key());
+///
+/// session.pause()?;
+/// session.resume()?;
+/// session.wait_until_running().timeout(Duration::from_secs(5)).send()?;
+/// session.refresh()?;
+/// session.wait_until(|session| *session.status() == SessionStatus::Running).send()?;
+///
+/// let result = session.run_code("print(6 * 7)").send()?;
+/// let content = session.download_file("out.csv").send()?.bytes(1024)?;
+/// let others = session.client().list_sessions().send()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Session(crate::Session);
 

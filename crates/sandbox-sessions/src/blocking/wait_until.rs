@@ -39,6 +39,15 @@ impl<'a, F: FnMut(&Session) -> bool> WaitUntil<'a, F> {
     }
 
     /// How long the pauses between two questions become. The default is 1 s.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # fn example(mut session: sandbox_sessions::blocking::Session) -> Result<(), sandbox_sessions::Error> {
+    /// session.wait_until_running().interval(Duration::from_millis(100)).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn interval(mut self, interval: Duration) -> Self {
         self.pauses.interval = interval;
         self

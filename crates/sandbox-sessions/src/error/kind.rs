@@ -3,6 +3,20 @@ use std::fmt;
 /// What went wrong, coarsely enough to decide what to do next.
 ///
 /// New kinds may be added; a `match` needs a wildcard arm.
+///
+/// ```
+/// use sandbox_sessions::{ErrorKind, SessionId};
+///
+/// let error = "not a UUID".parse::<SessionId>().unwrap_err();
+/// let advice = match error.kind() {
+///     ErrorKind::InvalidArgument => "correct the value",
+///     ErrorKind::Unauthorized => "check the token",
+///     ErrorKind::SessionNotFound => "create another session",
+///     _ if error.is_retryable() => "try again later",
+///     _ => "report it",
+/// };
+/// assert_eq!(advice, "correct the value");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -57,6 +57,21 @@ const SESSION_LIMIT_REACHED: &str = "SESSION_LIMIT_REACHED";
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What an error holds besides its kind is for whoever looks into it:
+///
+/// ```
+/// use sandbox_sessions::{ErrorKind, SessionsClient};
+///
+/// let error = SessionsClient::new("ftp://api.sandbox.example.com", "your-token-here").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+/// eprintln!("{}", error.message());
+///
+/// // It was refused here: nobody was asked, and so nobody has answered.
+/// assert_eq!(error.attempts(), 0);
+/// assert_eq!((error.status_code(), error.error_code(), error.request_id()), (None, None, None));
+/// assert!(error.details().is_empty() && error.rate_limit().is_none() && !error.is_retryable());
+/// ```
 // Boxed: an error is rare, and a small `Result` is moved about on every call.
 pub struct Error(Box<Inner>);
 
@@ -173,6 +188,18 @@ impl Error {
     }
 
     /// How far an attempt to do something over SSH came; `None` for everything else.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::ssh::Phase;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) {
+    /// if let Err(error) = session.ssh().await
+    ///     && error.ssh_phase() == Some(Phase::KeyExchange)
+    /// {
+    ///     eprintln!("something else answers in the place of the session: {error}");
+    /// }
+    /// # }
+    /// ```
     #[cfg(feature = "ssh")]
     #[must_use]
     pub fn ssh_phase(&self) -> Option<crate::ssh::Phase> {

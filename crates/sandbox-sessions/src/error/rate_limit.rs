@@ -4,6 +4,21 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// What the API said about its rate limit. Every value is optional: a proxy in between may send only some.
+///
+/// ```
+/// use std::time::Duration;
+/// use sandbox_sessions::{Error, RateLimit};
+///
+/// /// How long to leave the API alone after an error.
+/// fn pause(error: &Error) -> Duration {
+///     error.rate_limit().and_then(RateLimit::retry_after).unwrap_or(Duration::from_secs(1))
+/// }
+///
+/// fn describe(rate: &RateLimit) -> String {
+///     format!("{:?} of {:?} requests left until {:?}", rate.remaining(), rate.limit(), rate.reset())
+/// }
+/// assert_eq!(describe(&RateLimit::default()), "None of None requests left until None");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
     limit: Option<u64>,

@@ -78,6 +78,16 @@ impl FileContent {
     /// What is in a file of this machine, from its present position on. A regular file is sent as long as it
     /// is when the request is awaited: what is appended meanwhile is left out, and a file that becomes shorter
     /// fails the upload.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::FileContent;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let log = tokio::fs::File::open("build.log").await?;
+    /// session.upload_file("build.log", FileContent::file(log)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn file(file: tokio::fs::File) -> Self {
         Self(Source::File(file))

@@ -71,6 +71,14 @@ impl Download {
 
     /// The name under which the API suggests to save the file: a name without folders, and none that is
     /// special to the file system (such as `..`). `None` if it suggests none.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let download = session.download_file("data/out.csv").await?;
+    /// assert_eq!(download.file_name(), Some("out.csv"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {
         self.file_name.as_deref()

@@ -32,6 +32,14 @@ impl FileInfo {
     }
 
     /// When the file was last changed, by the session's clock.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let file = session.upload_file("notes.txt", "hello\n").await?;
+    /// println!("{}", file.modified_at());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn modified_at(&self) -> DateTime<Utc> {
         self.0.modified_at

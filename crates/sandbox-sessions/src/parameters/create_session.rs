@@ -26,6 +26,16 @@ pub struct CreateSessionParameters(wire::CreateSessionRequest);
 
 impl CreateSessionParameters {
     /// The request to create such a session.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::parameters::CreateSessionParameters;
+    ///
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// let parameters: CreateSessionParameters = serde_json::from_str(r#"{ "ttl": 600 }"#)?;
+    /// let session = parameters.with(&client).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with(self, client: &SessionsClient) -> CreateSession {
         let mut request = client
             .create_session()

@@ -26,6 +26,16 @@ pub struct RunCodeParameters(wire::ExecuteCodeRequest);
 
 impl RunCodeParameters {
     /// The request to run this in a session.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::parameters::RunCodeParameters;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let parameters: RunCodeParameters = serde_json::from_str(r#"{ "code": "print(6 * 7)" }"#)?;
+    /// let result = parameters.on(&session).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on(self, session: &Session) -> RunCode {
         let language = match self.0.language {
             wire::Language::Python => Language::Python,

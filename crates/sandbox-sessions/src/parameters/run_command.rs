@@ -26,6 +26,16 @@ pub struct RunCommandParameters(wire::ExecuteCommandRequest);
 
 impl RunCommandParameters {
     /// The request to run this in a session.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::parameters::RunCommandParameters;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let parameters: RunCommandParameters = serde_json::from_str(r#"{ "command": "ls" }"#)?;
+    /// let result = parameters.on(&session).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on(self, session: &Session) -> RunCommand {
         let request = session
             .run_command(self.0.command.into_string())

@@ -9,6 +9,15 @@ use crate::{Error, HealthStatus, SessionsClient};
 /// the token. It is sent once, whatever the client's [`RetryPolicy`](crate::RetryPolicy): that the API cannot
 /// serve is an answer, too.
 ///
+/// ```no_run
+/// use sandbox_sessions::HealthStatus;
+///
+/// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+/// assert_eq!(client.check_health().await?, HealthStatus::Healthy);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`ErrorKind::Operation`](crate::ErrorKind::Operation) with the status 503 if the API cannot serve now;

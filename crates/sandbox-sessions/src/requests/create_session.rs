@@ -84,6 +84,14 @@ impl CreateSession {
 
     /// The only key that SSH connections to the session are then accepted with: the line of an OpenSSH `.pub`
     /// file, `algorithm base64 comment`, of at most 16384 characters. White space around it is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// let line = std::fs::read_to_string("id_ed25519.pub")?;
+    /// let session = client.create_session().ssh_public_key(line).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ssh_public_key(mut self, line: impl Into<String>) -> Self {
         self.ssh_public_key = Some(line.into());
         self

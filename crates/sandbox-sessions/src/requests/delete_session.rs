@@ -16,6 +16,19 @@ use crate::{Error, ErrorKind, SessionId, SessionsClient};
 /// If the answer is lost and the request is repeated, a session that is not found the second time counts as
 /// deleted: the first attempt has done it.
 ///
+/// ```no_run
+/// use sandbox_sessions::ErrorKind;
+///
+/// # use sandbox_sessions::{Error, SessionId, SessionsClient};
+/// # async fn example(client: SessionsClient, id: SessionId) -> Result<(), Error> {
+/// match client.delete_session(&id).await {
+///     Err(error) if error.kind() == ErrorKind::SessionNotFound => {} // it has ended already
+///     deleted => deleted?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended

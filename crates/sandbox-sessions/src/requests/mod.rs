@@ -37,4 +37,18 @@ pub(crate) use pauses::Pauses;
 
 /// The future of a request that is being sent. Dropping it abandons the request and makes no further attempt;
 /// the API may still carry out what it has received.
+///
+/// ```no_run
+/// use sandbox_sessions::{RequestFuture, Session, SessionsClient};
+///
+/// /// Several requests are several futures of one type, which can be kept together.
+/// fn creations(client: &SessionsClient, count: usize) -> Vec<RequestFuture<Session>> {
+///     (0..count).map(|_| client.create_session().into_future()).collect()
+/// }
+/// # async fn example(client: SessionsClient) {
+/// for result in futures_util::future::join_all(creations(&client, 3)).await {
+///     println!("{result:?}");
+/// }
+/// # }
+/// ```
 pub type RequestFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;

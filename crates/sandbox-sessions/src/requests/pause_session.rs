@@ -7,6 +7,17 @@ use crate::{Error, Session, SessionId, SessionsClient};
 /// A request to suspend a session, made by [`SessionsClient::pause_session`]; awaiting it sends it and
 /// returns the session as it is then.
 ///
+/// ```no_run
+/// use sandbox_sessions::SessionStatus;
+///
+/// # use sandbox_sessions::{Error, SessionId, SessionsClient};
+/// # async fn example(client: SessionsClient, id: SessionId) -> Result<(), Error> {
+/// let session = client.pause_session(&id).await?;
+/// assert_eq!(*session.status(), SessionStatus::Paused);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`ErrorKind::SessionNotFound`](crate::ErrorKind::SessionNotFound) if the session does not exist, has ended

@@ -62,6 +62,15 @@ impl RunCommand {
     /// How long the command may run: whole seconds from 1 to 300. The default is 60 s. The HTTP request
     /// outlives it by the client's [`timeout`](crate::SessionsClientBuilder::timeout), so that the result can
     /// arrive.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// session.run_command("make test").timeout(Duration::from_secs(300)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -51,6 +51,15 @@ impl<'a, F: FnMut(&Session) -> bool> WaitUntil<'a, F> {
     }
 
     /// How long the pauses between two questions become. The default is 1 s.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(mut session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// session.wait_until_running().interval(Duration::from_millis(100)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn interval(mut self, interval: Duration) -> Self {
         self.pauses.interval = interval;
         self

@@ -89,6 +89,14 @@ impl SessionSshClientBuilder {
     /// Proves possession of this private key, in OpenSSH's format or PKCS#8. A session that was created with a
     /// [public key](crate::CreateSession::ssh_public_key) asks for it; any other lets everybody in whom the API lets
     /// through.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let key = std::fs::read_to_string("id_ed25519")?;
+    /// let ssh = session.ssh().private_key(key).passphrase("of the key").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn private_key(mut self, text: impl Into<SecretString>) -> Self {
         self.authentication = Authentication::Key(text.into());
         self
@@ -107,6 +115,13 @@ impl SessionSshClientBuilder {
     }
 
     /// Proves possession of one of the keys that the SSH agent at `SSH_AUTH_SOCK` holds.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session.ssh().agent().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(unix)]
     pub fn agent(mut self) -> Self {
         self.authentication = Authentication::Agent;
@@ -114,6 +129,13 @@ impl SessionSshClientBuilder {
     }
 
     /// Sends a password, for APIs whose sessions ask for one. Those of the self-hosted server do not.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session.ssh().user("alice").password("your-password-here").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn password(mut self, password: impl Into<SecretString>) -> Self {
         self.authentication = Authentication::Password(password.into());
         self
@@ -121,12 +143,26 @@ impl SessionSshClientBuilder {
 
     /// The host key that the session's SSH server must have, as a line in OpenSSH's format. By default it is the one
     /// that the API [names](crate::Session::ssh_host_key), and any where it names none.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session, known: &str) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session.ssh().host_key(known).await?; // as it was when somebody checked it
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn host_key(mut self, line: impl Into<String>) -> Self {
         self.host_key = Expected::Known(Some(line.into()));
         self
     }
 
     /// Accepts any host key. Whoever answers for the API can then read and change everything.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session.ssh().danger_accept_any_host_key().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn danger_accept_any_host_key(mut self) -> Self {
         self.host_key = Expected::Any;
         self
@@ -134,6 +170,19 @@ impl SessionSshClientBuilder {
 
     /// How long connecting may take, from the name of the host to the login; by default the client's
     /// [`timeout`](crate::SessionsClientBuilder::timeout).
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session
+    ///     .ssh()
+    ///     .connect_timeout(Duration::from_secs(5))
+    ///     .keepalive(Duration::from_secs(10))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -141,6 +190,13 @@ impl SessionSshClientBuilder {
 
     /// After how much silence the other end is asked whether it is still there (default 30 s); the connection is given
     /// up when it does not answer three times. `None` never asks.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session.ssh().keepalive(None).await?; // a link that is paid for by the byte
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keepalive(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.keepalive = interval.into();
         self
@@ -148,6 +204,18 @@ impl SessionSshClientBuilder {
 
     /// Opens a tunnel to the session's SSH server, for a client of SSH of your own: raw bytes, of which none was read
     /// yet. Keys and passwords are that client's business.
+    ///
+    /// ```no_run
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tunnel = session.ssh().open_tunnel().await?;
+    /// let mut banner = [0; 8];
+    /// tunnel.read_exact(&mut banner).await?;
+    /// assert_eq!(&banner, b"SSH-2.0-");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -24,6 +24,27 @@ const COMMANDS: usize = 32;
 /// What streams (programs, files, ports) has a connection of its own each, so that reading slowly holds back only what
 /// is read. Everything ends with the session; dropping the last clone, and what was started with it, closes the
 /// connections and ends the programs that run on them.
+///
+/// ```no_run
+/// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+/// let ssh = session.ssh().await?;
+/// assert_eq!(ssh.session_id(), session.id());
+///
+/// let output = ssh.run_command("uname -r").await?;
+/// println!("{}", output.stdout());
+///
+/// let mut server = ssh.exec("python3 -m http.server 8000").await?;
+/// let forward = ssh.forward_local(8000).await?;
+/// println!("http://{}/", forward.local_address());
+///
+/// ssh.upload("site", "/workspace/site").await?;
+/// ssh.download("/workspace/site/index.html", "index.html").await?;
+/// for entry in ssh.sftp().await?.read_dir("site").await? {
+///     println!("{}", entry.name);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SessionSshClient(Arc<Inner>);
 
@@ -68,6 +89,17 @@ impl SessionSshClient {
     }
 
     /// Starts the user's shell, in a terminal unless that is taken away again.
+    ///
+    /// ```no_run
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// let mut shell = ssh.shell().no_terminal().await?;
+    /// shell.input.write("echo $HOME\nexit\n").await?;
+    /// while let Some(event) = shell.output.next().await? {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shell(&self) -> SshExec {
         SshExec::shell(self.clone())
     }

@@ -67,12 +67,29 @@ impl SshExec {
     }
 
     /// Sets an environment variable.
+    ///
+    /// ```no_run
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// let process = ssh.exec("make -j2").env("CFLAGS", "-O2").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
     /// Gives it a terminal of the kind `term`, as in `xterm-256color`. Both its outputs then come as standard output.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::ssh::TerminalSize;
+    ///
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// let size = TerminalSize { columns: 80, rows: 24 };
+    /// let top = ssh.exec("top").terminal("xterm-256color", size).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn terminal(mut self, term: impl Into<String>, size: TerminalSize) -> Self {
         self.terminal = Some((term.into(), size));
         self

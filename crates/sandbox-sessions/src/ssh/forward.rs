@@ -43,6 +43,18 @@ pub struct ForwardLocal {
 
 /// A port of a session that is reachable on this machine, until this is dropped; connections that are open end then,
 /// too.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+/// let forward = ssh.forward_local(8000).await?;
+/// println!("http://{}/ for a minute", forward.local_address());
+/// tokio::time::sleep(Duration::from_secs(60)).await;
+/// drop(forward); // nobody gets through any more
+/// # Ok(())
+/// # }
+/// ```
 pub struct LocalForward {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -58,6 +70,17 @@ impl ForwardLocal {
     }
 
     /// The local address to listen on; by default a free port of 127.0.0.1. Whoever reaches it reaches the session.
+    ///
+    /// ```no_run
+    /// use std::net::{Ipv4Addr, SocketAddr};
+    ///
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 3000));
+    /// let forward = ssh.forward_local(8000).listen(address).await?;
+    /// assert_eq!(forward.local_address(), address);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self

@@ -5,6 +5,25 @@ use crate::error::from_tunnel_error;
 use crate::{Error, ErrorKind};
 
 /// A running program. Dropping both halves ends it.
+///
+/// ```no_run
+/// use sandbox_sessions::ssh::{ExecEvent, Exit};
+///
+/// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+/// let mut sort = ssh.exec("sort").await?;
+/// sort.input.write("b\na\n").await?;
+/// sort.input.finish().await?;
+/// while let Some(event) = sort.output.next().await? {
+///     match event {
+///         ExecEvent::Stdout(bytes) => print!("{}", String::from_utf8_lossy(&bytes)),
+///         ExecEvent::Stderr(bytes) => eprint!("{}", String::from_utf8_lossy(&bytes)),
+///         ExecEvent::Exit(exit) => assert_eq!(exit, Exit::Code(0)),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SshProcess {
     /// To the program; clones share it.
@@ -14,10 +33,34 @@ pub struct SshProcess {
 }
 
 /// A program's standard input, its signals and its terminal.
+///
+/// ```no_run
+/// use sandbox_sessions::ssh::{Signal, TerminalSize};
+///
+/// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+/// let size = TerminalSize { columns: 80, rows: 24 };
+/// let editor = ssh.exec("vi notes.txt").terminal("xterm-256color", size).await?;
+/// editor.input.write("ihello").await?;
+/// editor.input.resize(TerminalSize { columns: 120, rows: 40 }).await?;
+/// editor.input.signal(Signal::Terminate).await?;
+/// editor.input.finish().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SshInput(ExecInput);
 
 /// What a program writes, and how it ends.
+///
+/// ```no_run
+/// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+/// let mut process = ssh.exec("ping -c 3 127.0.0.1").await?;
+/// while let Some(event) = process.output.next().await? {
+///     println!("{event:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SshOutput {
     stream: ExecOutputStream,

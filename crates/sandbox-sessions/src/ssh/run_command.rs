@@ -97,6 +97,24 @@ impl fmt::Debug for SshRunCommand {
 }
 
 /// What a command that ran to its end left behind.
+///
+/// ```no_run
+/// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+/// let output = ssh.run_command("cat /proc/self/status").output_limit(4096).await?;
+/// if output.is_success() {
+///     print!("{}", output.stdout());
+/// } else if let Some(signal) = output.exit_signal() {
+///     eprintln!("ended by SIG{signal}");
+/// } else {
+///     eprintln!("{:?}: {}", output.exit_code(), output.stderr());
+/// }
+/// if output.is_truncated() {
+///     eprintln!("more than {} bytes", output.stdout_bytes().len().max(output.stderr_bytes().len()));
+/// }
+/// println!("{:?}", output.exit());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct SshCommandOutput(ExecOutput);
 

@@ -30,6 +30,29 @@ use crate::error::from_tunnel_error;
 /// # }
 /// ```
 ///
+/// Files have names, kinds and permissions, and links:
+///
+/// ```no_run
+/// use sandbox_sessions::ssh::FileKind;
+///
+/// # async fn example(sftp: sandbox_sessions::ssh::SessionSftp) -> Result<(), sandbox_sessions::Error> {
+/// sftp.create_dir("releases").await?;
+/// sftp.symlink("releases/2", "next").await?;
+/// assert_eq!(sftp.read_link("next").await?, "releases/2");
+/// assert_eq!(sftp.symlink_metadata("next").await?.kind, FileKind::Symlink);
+/// sftp.replace("next", "current").await?; // in one step, whatever `current` was
+///
+/// sftp.set_permissions("run.sh", 0o755).await?;
+/// assert_eq!(sftp.metadata("run.sh").await?.permissions, 0o755);
+/// sftp.rename("run.sh", "start.sh").await?;
+/// println!("{}", sftp.canonicalize("start.sh").await?);
+///
+/// sftp.remove_file("start.sh").await?;
+/// sftp.remove_dir("releases").await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// All of its methods fail with [`ErrorKind::Operation`](crate::ErrorKind::Operation) when the session's SFTP server
@@ -42,6 +65,26 @@ pub struct SessionSftp(Sftp);
 ///
 /// Call [`shutdown`](tokio::io::AsyncWriteExt::shutdown) after writing: only it reports the failures of writes that are
 /// still under way. Dropping it closes the file without waiting.
+///
+/// ```no_run
+/// use sandbox_sessions::ssh::Create;
+/// use std::io::SeekFrom;
+/// use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+///
+/// # async fn example(sftp: sandbox_sessions::ssh::SessionSftp) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut script = sftp.create("run.sh", Create::Truncate).await?;
+/// script.write_all(b"#!/bin/sh\necho hello\n").await?;
+/// script.set_permissions(0o755).await?;
+/// script.shutdown().await?;
+///
+/// let mut log = sftp.open("build.log").await?;
+/// let size = log.metadata().await?.size;
+/// log.seek(SeekFrom::Start(size.saturating_sub(1024))).await?;
+/// let mut end = Vec::new();
+/// log.read_to_end(&mut end).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SessionSftpFile(SftpFile);
 

@@ -54,6 +54,20 @@ pub struct SshUpload {
 /// # }
 /// ```
 ///
+/// The setters are those of an [upload](SshUpload):
+///
+/// ```no_run
+/// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+/// let done = ssh
+///     .download("/workspace/results", "results")
+///     .keep_permissions(false)
+///     .progress(|progress| eprintln!("{} of {} files", progress.files, progress.total_files))
+///     .await?;
+/// println!("{} files, {} left out", done.files, done.skipped);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// As [`SshUpload`].

@@ -6,6 +6,20 @@ use super::{Proxies, Tls, bearer};
 use crate::{Error, ErrorKind, Phase};
 
 /// Where a [`Tunnel`](crate::Tunnel) leads, and how to get there.
+///
+/// ```
+/// use http::HeaderValue;
+/// use sandbox_tunnel::{ErrorKind, Proxies, TunnelConfig};
+///
+/// let url = "https://api.sandbox.example.com/v1/sessions/550e8400-e29b-41d4-a716-446655440000";
+/// let mut config = TunnelConfig::new(url, "your-token-here")?;
+/// config.user_agent = Some(HeaderValue::from_static("grader/2.1"));
+/// config.proxies = Proxies::from_env();
+///
+/// let error = TunnelConfig::new("/v1/sessions", "your-token-here").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+/// # Ok::<(), sandbox_tunnel::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TunnelConfig {
@@ -22,6 +36,16 @@ pub struct TunnelConfig {
 }
 
 /// How long each phase of opening a tunnel may take.
+///
+/// ```
+/// use std::time::Duration;
+/// use sandbox_tunnel::{TunnelConfig, TunnelTimeouts};
+///
+/// let mut config = TunnelConfig::new("http://localhost:8080/v1/sessions/ID", "your-token-here")?;
+/// assert_eq!(config.timeouts, TunnelTimeouts::default());
+/// config.timeouts.connect = Duration::from_secs(3);
+/// # Ok::<(), sandbox_tunnel::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TunnelTimeouts {
@@ -50,6 +74,15 @@ impl TunnelConfig {
     }
 
     /// As [`new`](Self::new), with the whole value of the header `Authorization`.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use sandbox_tunnel::TunnelConfig;
+    ///
+    /// let header = HeaderValue::from_static("Bearer your-token-here");
+    /// let config = TunnelConfig::authorized_by("http://localhost:8080/v1/sessions/ID", header)?;
+    /// # Ok::<(), sandbox_tunnel::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

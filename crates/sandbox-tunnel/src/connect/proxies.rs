@@ -4,6 +4,16 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 /// Which proxies to go through. The rules are those of reqwest, because they are the same code.
+///
+/// ```
+/// use sandbox_tunnel::{Proxies, TunnelConfig};
+///
+/// let mut config = TunnelConfig::new("http://localhost:8080/v1/sessions/ID", "your-token-here")?;
+/// config.proxies = Proxies::all("http://alice:secret@proxy.internal:3128", "localhost,.internal");
+/// config.proxies = Proxies::from_env();
+/// config.proxies = Proxies::none();
+/// # Ok::<(), sandbox_tunnel::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Proxies(Option<Arc<Matcher>>);
 

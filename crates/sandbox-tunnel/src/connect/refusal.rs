@@ -4,6 +4,23 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 /// What a server, or a proxy, answered instead of opening a tunnel.
+///
+/// ```no_run
+/// use http::{StatusCode, header::RETRY_AFTER};
+/// use sandbox_tunnel::{Refusal, Tunnel, TunnelConfig};
+///
+/// /// Whether it is worth asking again, and after how many seconds.
+/// fn pause(refusal: &Refusal) -> Option<&str> {
+///     (refusal.status == StatusCode::TOO_MANY_REQUESTS)
+///         .then(|| refusal.headers.get(RETRY_AFTER)?.to_str().ok())
+///         .flatten()
+/// }
+/// # async fn example(config: TunnelConfig) {
+/// if let Err(error) = Tunnel::open(&config).await {
+///     println!("{:?}", error.refusal().and_then(pause));
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refusal {

@@ -19,6 +19,16 @@ use super::{BoxIo, TunnelConfig};
 use crate::{Error, ErrorKind, Phase};
 
 /// Whose certificates are trusted. Clones share what they have learned of servers.
+///
+/// ```no_run
+/// use sandbox_tunnel::{Tls, TunnelConfig};
+///
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut config = TunnelConfig::new("https://sandbox.internal:8443/v1/sessions/ID", "your-token-here")?;
+/// config.tls = Tls::with_authorities([std::fs::read("ca.pem")?])?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct Tls(Arc<Inner>);
 
@@ -52,6 +62,14 @@ impl Tls {
     }
 
     /// Trusts every certificate: whoever sits in between can then read everything, the token first.
+    ///
+    /// ```
+    /// use sandbox_tunnel::{Tls, TunnelConfig};
+    ///
+    /// let mut config = TunnelConfig::new("https://localhost:8443/v1/sessions/ID", "for-a-test-on-this-machine")?;
+    /// config.tls = Tls::danger_accept_invalid_certs();
+    /// # Ok::<(), sandbox_tunnel::Error>(())
+    /// ```
     #[must_use]
     pub fn danger_accept_invalid_certs() -> Self {
         Self(Arc::new(Inner {

@@ -18,6 +18,14 @@ const PARALLEL: usize = 64;
 const PIECE: usize = 256 << 10;
 
 /// How to transfer.
+///
+/// ```
+/// use sandbox_tunnel::TransferOptions;
+///
+/// let options = TransferOptions::new()
+///     .keep_permissions(false)
+///     .progress(|progress| eprintln!("{} of {} bytes", progress.bytes, progress.total_bytes));
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct TransferOptions {
@@ -28,6 +36,15 @@ pub struct TransferOptions {
 type Observer = dyn Fn(TransferProgress) + Send + Sync;
 
 /// How far a transfer has come.
+///
+/// ```
+/// use sandbox_tunnel::TransferProgress;
+///
+/// fn percent(progress: TransferProgress) -> u64 {
+///     (progress.bytes * 100).checked_div(progress.total_bytes).unwrap_or(100)
+/// }
+/// assert_eq!(percent(TransferProgress::default()), 100); // of nothing
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransferProgress {
@@ -42,6 +59,16 @@ pub struct TransferProgress {
 }
 
 /// What a transfer has done.
+///
+/// ```no_run
+/// use sandbox_tunnel::TransferOptions;
+///
+/// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+/// let done = sftp.download("results", "results", &TransferOptions::new()).await?;
+/// println!("{} files, {} bytes, {} left out", done.files, done.bytes, done.skipped);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transferred {
@@ -92,6 +119,15 @@ impl Sftp {
     ///
     /// Dropping the future stops it; what was complete stays, and an incomplete file is removed soon after.
     ///
+    /// ```no_run
+    /// use sandbox_tunnel::TransferOptions;
+    ///
+    /// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+    /// sftp.upload("project", "/workspace/project", &TransferOptions::new()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first one, of whichever file; it says the [`path`](Error::path). Those of this machine's files are of
@@ -114,6 +150,15 @@ impl Sftp {
     /// The server is not trusted: nothing is written outside `local`, and links in a folder are left out.
     ///
     /// Dropping the future stops it; what was complete stays.
+    ///
+    /// ```no_run
+    /// use sandbox_tunnel::TransferOptions;
+    ///
+    /// # async fn example(sftp: sandbox_tunnel::Sftp) -> Result<(), sandbox_tunnel::Error> {
+    /// sftp.download("/workspace/out.csv", "out.csv", &TransferOptions::new()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
