@@ -45,6 +45,11 @@ use crate::{Error, FileContent, RetryPolicy, SessionId, SessionsClientBuilder};
 /// client.run_command(&id, "sort in.txt > out.txt").await?;
 /// client.run_code(&id, "print(open('out.txt').read())").await?;
 /// let sorted = client.download_file(&id, "out.txt").await?.bytes(1024).await?;
+///
+/// client.pause_session(&id).await?;
+/// client.resume_session(&id).await?;
+/// println!("the API is {}, the {}", client.check_health().await?, client.get_session(&id).await?);
+/// client.delete_session(&id).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -87,6 +92,18 @@ impl SessionsClient {
     }
 
     /// Settings for a client.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sandbox_sessions::SessionsClient;
+    ///
+    /// let client = SessionsClient::builder()
+    ///     .url("https://api.sandbox.example.com/v1")
+    ///     .token("your-token-here")
+    ///     .timeout(Duration::from_secs(10))
+    ///     .build()?;
+    /// # Ok::<(), sandbox_sessions::Error>(())
+    /// ```
     pub fn builder() -> SessionsClientBuilder {
         SessionsClientBuilder::new()
     }
@@ -194,6 +211,15 @@ impl SessionsClient {
     }
 
     /// One page of the caller's live sessions, the oldest first.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// for session in client.list_sessions().await? {
+    ///     println!("{session}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list_sessions(&self) -> ListSessions {
         ListSessions::new(self.clone())
     }

@@ -217,6 +217,12 @@ impl ExecRequest {
     }
 
     /// The user's login shell.
+    ///
+    /// ```
+    /// use sandbox_tunnel::ExecRequest;
+    ///
+    /// let shell = ExecRequest::shell().stdin("echo $HOME\n");
+    /// ```
     pub fn shell() -> Self {
         Self {
             command: None,
@@ -236,6 +242,13 @@ impl ExecRequest {
 
     /// Gives the command a terminal of the kind `term` (as in `xterm-256color`); both its outputs then arrive
     /// as standard output.
+    ///
+    /// ```
+    /// use sandbox_tunnel::{ExecRequest, TerminalSize};
+    ///
+    /// let size = TerminalSize { columns: 80, rows: 24 };
+    /// let top = ExecRequest::command("top").terminal("xterm-256color", size);
+    /// ```
     pub fn terminal(mut self, term: impl Into<String>, size: TerminalSize) -> Self {
         self.terminal = Some((term.into(), size));
         self

@@ -25,7 +25,8 @@ use crate::{
 /// use sandbox_sessions::SessionId;
 /// use sandbox_sessions::blocking::SessionsClient;
 ///
-/// # fn example(client: SessionsClient, id: SessionId) -> Result<(), sandbox_sessions::Error> {
+/// # fn example(id: SessionId) -> Result<(), sandbox_sessions::Error> {
+/// let client = SessionsClient::from_env()?;
 /// println!("{} is {}", client.api_url(), client.check_health().send()?);
 /// println!("waits {:?} for an answer, with {:?}", client.timeout(), client.retries());
 ///
@@ -54,6 +55,18 @@ impl SessionsClient {
     }
 
     /// Settings for a client, made with [`build_blocking`](SessionsClientBuilder::build_blocking).
+    ///
+    /// ```
+    /// use sandbox_sessions::RetryPolicy;
+    /// use sandbox_sessions::blocking::SessionsClient;
+    ///
+    /// let client = SessionsClient::builder()
+    ///     .url("https://api.sandbox.example.com/v1")
+    ///     .token("your-token-here")
+    ///     .retries(RetryPolicy::none())
+    ///     .build_blocking()?;
+    /// # Ok::<(), sandbox_sessions::Error>(())
+    /// ```
     pub fn builder() -> SessionsClientBuilder {
         crate::SessionsClient::builder()
     }
@@ -90,6 +103,13 @@ impl SessionsClient {
     }
 
     /// Creates a session; it is ready for use when the request returns.
+    ///
+    /// ```no_run
+    /// # fn example(client: sandbox_sessions::blocking::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// let session = client.create_session().image("python:3.11").send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_session(&self) -> Request<CreateSession> {
         Request::new(self.0.create_session())
     }

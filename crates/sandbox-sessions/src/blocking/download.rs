@@ -90,6 +90,13 @@ impl Download {
 
     /// The whole rest of the file, which may have `limit` bytes at most.
     ///
+    /// ```no_run
+    /// # fn example(session: sandbox_sessions::blocking::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let answer = session.download_file("answer.json").send()?.bytes(1024 * 1024)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Download::bytes`](crate::Download::bytes).

@@ -171,6 +171,15 @@ impl Request<ListSessions> {
     }
 
     /// All sessions instead of one page: see [`ListSessions::stream`].
+    ///
+    /// ```no_run
+    /// # fn example(client: sandbox_sessions::blocking::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// for session in client.list_sessions().limit(100).iter() {
+    ///     println!("{}", session?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter(self) -> SessionIter {
         SessionIter::new(self.0.stream())
     }

@@ -184,6 +184,14 @@ impl Session {
     }
 
     /// Deletes the session when the returned guard is dropped.
+    ///
+    /// ```no_run
+    /// # fn example(client: sandbox_sessions::blocking::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// let session = client.create_session().send()?.delete_on_drop();
+    /// session.run_command("make").send()?; // whatever comes of it, the session is deleted
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete_on_drop(self) -> SessionGuard {
         SessionGuard::new(self)
     }

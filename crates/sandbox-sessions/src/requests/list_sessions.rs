@@ -48,6 +48,13 @@ impl ListSessions {
     }
 
     /// How many sessions to leave out before the first one of the page. The default is 0.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// let third_page = client.list_sessions().limit(20).offset(40).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn offset(mut self, offset: u32) -> Self {
         self.offset = Some(offset);
         self
@@ -55,6 +62,16 @@ impl ListSessions {
 
     /// All sessions instead of one page, asked for page by page as they are needed. The limit is then the size
     /// of the pages, and the offset says how many of the oldest sessions are left out.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sandbox_sessions::SessionsClient) -> Result<(), sandbox_sessions::Error> {
+    /// let mut sessions = client.list_sessions().stream();
+    /// while let Some(session) = sessions.next().await {
+    ///     println!("{}", session?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stream(self) -> SessionStream {
         SessionStream::new(self.client, self.limit, self.offset.unwrap_or(0))
     }

@@ -58,6 +58,15 @@ struct Inner {
 impl SessionSshClient {
     /// Settings for a connection to a session; awaiting them connects. [`Session::ssh`](crate::Session::ssh) and
     /// [`SessionsClient::ssh`] are shorter.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::{SessionId, SessionSshClient, SessionsClient};
+    ///
+    /// # async fn example(client: SessionsClient, id: SessionId) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = SessionSshClient::builder(&client, &id).agent().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(client: &SessionsClient, session: &SessionId) -> SessionSshClientBuilder {
         client.ssh(session)
     }

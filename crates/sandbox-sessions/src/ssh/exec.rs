@@ -96,6 +96,15 @@ impl SshExec {
     }
 
     /// Gives it no terminal.
+    ///
+    /// ```no_run
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// let shell = ssh.shell().no_terminal().await?;
+    /// shell.input.write("make\nmake install\n").await?;
+    /// shell.input.finish().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn no_terminal(mut self) -> Self {
         self.terminal = None;
         self

@@ -59,6 +59,14 @@ impl SshRunCommand {
     }
 
     /// How many bytes are kept of each output, instead of 16 MiB. The rest is read and dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// let output = ssh.run_command("yes | head -c 1000000").output_limit(1024).await?;
+    /// assert_eq!((output.stdout_bytes().len(), output.is_truncated()), (1024, true));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn output_limit(mut self, bytes: usize) -> Self {
         self.request = self.request.stdout_limit(bytes).stderr_limit(bytes);
         self

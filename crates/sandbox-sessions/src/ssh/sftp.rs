@@ -99,6 +99,16 @@ impl SessionSftp {
 
     /// Opens a file for reading.
     ///
+    /// ```no_run
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # async fn example(sftp: sandbox_sessions::ssh::SessionSftp) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut text = String::new();
+    /// sftp.open("data/notes.txt").await?.read_to_string(&mut text).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Where there is no such file, or it may not be read. So [the others](Self#errors).

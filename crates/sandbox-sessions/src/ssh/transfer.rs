@@ -91,6 +91,13 @@ impl SshUpload {
     }
 
     /// Whether the copies have the permissions of their originals (default), as far as reading, writing and executing.
+    ///
+    /// ```no_run
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// ssh.upload("private", "/workspace/shared").keep_permissions(false).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keep_permissions(mut self, keep: bool) -> Self {
         self.options = self.options.keep_permissions(keep);
         self
