@@ -1,13 +1,14 @@
 //! What a command could leave on a machine.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Place, eventually};
+use crate::support::{Place, eventually_saying};
 
 /// Sandboxed processes, mounts and cgroups of the whole machine at one moment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Traces {
     processes: BTreeSet<String>,
     mounts: BTreeSet<String>,
@@ -27,9 +28,27 @@ impl Traces {
         self.processes.len()
     }
 
-    /// Waits until the machine is as it was. The kernel takes namespaces down after their last process has gone.
+    /// Waits until there is nothing on the machine that was not there before. The kernel takes namespaces down after
+    /// their last process has gone, so what was there before may have been on its way out.
     pub(crate) fn return_to(before: &Self) {
-        eventually("the machine is as it was", || Self::now() == *before);
+        let left = RefCell::new(Vec::new());
+        let what = || format!("the machine is as it was, but for {:?}", left.borrow());
+        eventually_saying(what, || {
+            left.replace(Self::now().beyond(before));
+            left.borrow().is_empty()
+        });
+    }
+
+    fn beyond(&self, before: &Self) -> Vec<String> {
+        let more = |now: &BTreeSet<String>, then: &BTreeSet<String>| -> Vec<String> {
+            now.difference(then).cloned().collect()
+        };
+        [
+            more(&self.processes, &before.processes),
+            more(&self.mounts, &before.mounts),
+            more(&self.cgroups, &before.cgroups),
+        ]
+        .concat()
     }
 
     /// As [`Self::return_to`], and nothing is left where the command kept its things.

@@ -188,10 +188,15 @@ pub(crate) fn wait(child: &mut Child) -> std::process::ExitStatus {
 }
 
 /// Waits until it holds, and fails when it does not for very long.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    eventually_saying(|| what.to_owned(), holds);
+}
+
+/// As [`eventually`], where what was waited for is best described when it is known how far it came.
+pub(crate) fn eventually_saying(what: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {}", what());
         thread::sleep(Duration::from_millis(20));
     }
 }
