@@ -322,6 +322,7 @@ fn limits() {
     let serve = Serve::start(&place, &["--max-sessions-per-owner", "1"]);
     create(&place, &[]);
     matches(&place, "session-limit", &["create"]);
+    assert!(place.output(&["rm", "--all", "--yes"]).status.success());
     serve.stop();
     let _serve = Serve::start(&place, &["--rate-limit", "1"]);
     assert!(place.output(&["ls"]).status.success());

@@ -267,6 +267,7 @@ fn tls() {
     }
     let mut plain = command(&["ls", "--api-url", &serve.url.replace("https", "http")]);
     assert_output(&plain.output().unwrap(), 69, "");
+    assert!(command(&["rm", &id]).status().unwrap().success());
 }
 
 fn openssh() {

@@ -92,9 +92,10 @@ impl Place {
     }
 }
 
-/// A running `sandbox serve`, ended with the test.
+/// A running `sandbox serve`, ended with the test, and its sessions with it: they would outlive it.
 pub(crate) struct Serve {
     child: Child,
+    remove_sessions: Command,
     pub(crate) url: String,
     pub(crate) token: String,
 }
@@ -137,7 +138,16 @@ impl Serve {
         });
         let url = values.next().expect("an address");
         let token = values.next().unwrap_or_default();
-        Self { child, url, token }
+        let mut remove_sessions = place.command(&["rm", "--all", "--yes"]);
+        remove_sessions
+            .env("SANDBOX_API_URL", &url)
+            .env("SANDBOX_API_TOKEN", &token);
+        Self {
+            child,
+            remove_sessions,
+            url,
+            token,
+        }
     }
 
     /// Points a command at this server.
@@ -169,6 +179,9 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.remove_sessions.output();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
