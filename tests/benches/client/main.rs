@@ -119,19 +119,15 @@ impl Bench {
             url: format!("{}/sessions/{}", self.server.url(), session.id()),
             token: self.token.clone(),
         };
-        let (alone, ratio) = self.beside_bare(&clients, 1);
-        self.bound(
-            ratio <= MOST_TIMES_BARE,
-            format!("{ratio:.3} of a bare call, at most {MOST_TIMES_BARE}"),
-        );
-        let (at_once, _) = self.beside_bare(&clients, AT_ONCE);
+        let alone = self.beside_bare(&clients, 1);
+        let at_once = self.beside_bare(&clients, AT_ONCE);
         self.beside_python(&clients, alone, at_once);
         self.runtime
             .block_on(async { session.delete().await.expect("it is deleted") });
     }
 
-    /// Returns how long one call takes with the SDK, and how it compares with a bare one.
-    fn beside_bare(&mut self, clients: &Clients, at_once: usize) -> (Duration, f64) {
+    /// Returns how long one call takes with the SDK.
+    fn beside_bare(&mut self, clients: &Clients, at_once: usize) -> Duration {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
             let (sdk, http) = self.runtime.block_on(async {
@@ -161,7 +157,11 @@ impl Bench {
         println!("get_session, calls under way: {at_once}");
         println!("    bare reqwest           {}", rate(bare));
         println!("    the SDK                {}   {ratio:.3} of it", rate(ours));
-        (ours, ratio)
+        self.bound(
+            ratio <= MOST_TIMES_BARE,
+            format!("{ratio:.3} of a bare call with {at_once} under way, at most {MOST_TIMES_BARE}"),
+        );
+        ours
     }
 
     /// `alone` and `at_once` are how long a call takes with the SDK.
@@ -170,21 +170,16 @@ impl Bench {
             Ok(python) => python,
             Err(reason) => return println!("Python with requests       left out: {reason}"),
         };
-        let times = |call: Duration| python.div_duration_f64(call);
         println!("Python with requests, the better of one thread and eight");
         println!("                           {}", rate(python));
-        println!(
-            "    the SDK makes {:.1} times the calls one after the other, {:.1} times on a busy processor",
-            times(alone),
-            times(at_once)
-        );
-        self.bound(
-            times(at_once) >= LEAST_TIMES_PYTHON,
-            format!(
-                "{:.1} times the calls of Python, at least {LEAST_TIMES_PYTHON}",
-                times(at_once)
-            ),
-        );
+        for (mode, call) in [("one after the other", alone), ("on a busy processor", at_once)] {
+            let times = python.div_duration_f64(call);
+            println!("    the SDK makes {times:.1} times the calls {mode}");
+            self.bound(
+                times >= LEAST_TIMES_PYTHON,
+                format!("{times:.1} times the calls of Python {mode}, at least {LEAST_TIMES_PYTHON}"),
+            );
+        }
     }
 
     fn bound(&mut self, holds: bool, failure: String) {
