@@ -15,6 +15,7 @@ mod house;
 mod login;
 mod ports;
 mod processes;
+mod resume;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         login::trials(&house),
         ports::trials(&house),
         processes::trials(&house),
+        resume::trials(&house),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     Arc::into_inner(house).expect("every trial has ended").stop();

@@ -155,6 +155,11 @@ impl Error {
         Self::caused_by(Phase::LocalFile, kind, error)
     }
 
+    /// Whether what was done was cut off, and might go on over another connection.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(self.kind, ErrorKind::Disconnected | ErrorKind::TimedOut)
+    }
+
     /// Says which file it was about.
     pub(crate) fn at(mut self, path: impl fmt::Display) -> Self {
         self.path = Some(path.to_string());

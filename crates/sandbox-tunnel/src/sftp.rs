@@ -121,6 +121,8 @@ pub enum Create {
     New,
     /// Empty it and write over it.
     Truncate,
+    /// Keep what is in it, to be read and written over.
+    Keep,
 }
 
 /// What the server says about a file.
@@ -226,6 +228,7 @@ impl Sftp {
             | match create {
                 Create::New => OpenFlags::EXCLUDE,
                 Create::Truncate => OpenFlags::TRUNCATE,
+                Create::Keep => OpenFlags::READ,
             };
         match self.0.session.open_with_flags(path, flags).await {
             Ok(file) => Ok(SftpFile(file)),
@@ -417,6 +420,16 @@ impl Sftp {
             .await
             .map_err(failed)
     }
+
+    /// Sets when a file was last changed, in seconds since 1970.
+    pub(crate) async fn set_modified(&self, path: &str, seconds: u32) -> Result<(), Error> {
+        let times = FileAttributes {
+            atime: Some(seconds),
+            mtime: Some(seconds),
+            ..FileAttributes::empty()
+        };
+        self.0.session.set_metadata(path, times).await.map_err(failed)
+    }
 }
 
 impl SftpFile {
@@ -436,6 +449,15 @@ impl SftpFile {
     /// Where it cannot.
     pub async fn set_permissions(&self, permissions: u32) -> Result<(), Error> {
         self.0.set_metadata(attributes(permissions)).await.map_err(failed)
+    }
+
+    /// Cuts the open file off behind `size` bytes.
+    pub(crate) async fn set_size(&self, size: u64) -> Result<(), Error> {
+        let size = FileAttributes {
+            size: Some(size),
+            ..FileAttributes::empty()
+        };
+        self.0.set_metadata(size).await.map_err(failed)
     }
 }
 

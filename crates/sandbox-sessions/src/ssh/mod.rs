@@ -20,7 +20,7 @@
 //! | --- | --- |
 //! | [`SshRunCommand`] while it is awaited | the command is killed |
 //! | both halves of an [`SshProcess`] | the program is killed |
-//! | [`SshUpload`], [`SshDownload`] while they are awaited | complete files stay, an incomplete one is removed |
+//! | [`SshUpload`], [`SshDownload`] while they are awaited | complete files stay, an incomplete one is removed unless it is to be [resumed](SshUpload::resume) |
 //! | a [`LocalForward`] | it listens no more, and what goes through it ends |
 //! | the last clone of a [`SessionSshClient`] | its connection for commands is closed; the session lives on |
 //!

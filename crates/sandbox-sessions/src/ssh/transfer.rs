@@ -103,6 +103,40 @@ impl SshUpload {
         self
     }
 
+    /// Whether to go on where an earlier transfer of the same, with this set as well, was interrupted (not by default).
+    ///
+    /// Files that have arrived are passed over, and an incomplete one is continued: an interrupted transfer leaves it
+    /// beside its target, as `.upload-…` or `.download-…`, where it waits for the next one. Interrupted is a transfer
+    /// that was dropped, or that lost its connection; after any other failure nothing is left.
+    ///
+    /// A source is taken for the same as long as its path, its size and the second of its last change are; and before
+    /// an incomplete file is continued, the last 64 KiB that count are compared on both sides. One that has changed is
+    /// copied from its beginning. To be known again a copy has the time of its original. Of an incomplete file the last
+    /// 8 MiB are copied once more: they were under way, and not every server writes in order.
+    ///
+    /// A file appears under its name when it is complete, as ever. Two transfers of the same file to the same place at
+    /// the same time get into each other's way, and one of them fails.
+    ///
+    /// ```no_run
+    /// use sandbox_sessions::ErrorKind;
+    ///
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let done = loop {
+    ///     let ssh = session.ssh().await?;
+    ///     match ssh.upload("model.bin", "/workspace/model.bin").resume(true).await {
+    ///         Err(error) if error.kind() == ErrorKind::Connection => {}
+    ///         outcome => break outcome?,
+    ///     }
+    /// };
+    /// println!("{} of {} bytes had arrived before", done.resumed_bytes, done.bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.options = self.options.resume(resume);
+        self
+    }
+
     /// Calls `observer` whenever something has gone over. The copying waits for it.
     pub fn progress(mut self, observer: impl Fn(TransferProgress) + Send + Sync + 'static) -> Self {
         self.options = self.options.progress(observer);
@@ -123,6 +157,20 @@ impl SshDownload {
     /// Whether the copies have the permissions of their originals (default), as far as reading, writing and executing.
     pub fn keep_permissions(mut self, keep: bool) -> Self {
         self.options = self.options.keep_permissions(keep);
+        self
+    }
+
+    /// Whether to go on where an earlier transfer of the same was interrupted; see [`SshUpload::resume`].
+    ///
+    /// ```no_run
+    /// # async fn example(ssh: sandbox_sessions::SessionSshClient) -> Result<(), sandbox_sessions::Error> {
+    /// let done = ssh.download("/workspace/results", "results").resume(true).await?;
+    /// println!("{} bytes were here already", done.resumed_bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.options = self.options.resume(resume);
         self
     }
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
-use super::{PARALLEL, PIECE, Tally, TransferOptions, Transferred, local};
+use super::{PARALLEL, PIECE, Tally, TransferOptions, Transferred, local, resume::Version};
 use crate::{Error, ErrorKind, FileKind, Metadata, Phase, Sftp, sftp::transfer_failed};
 
 /// Folders within folders, beyond which a server is thought to make them up.
@@ -116,10 +116,47 @@ async fn file(
     options: &TransferOptions,
     tally: &Tally,
 ) -> Result<(), Error> {
+    let version = Version::new(metadata.size, metadata.modified).filter(|_| options.resume);
+    if version.is_some() && local::version(target).await == version {
+        tally.resumed(metadata.size);
+        tally.file();
+        return Ok(());
+    }
+    let mut copy = match version {
+        Some(version) => {
+            let name = version.partial_name(Path::new(remote), target.display());
+            local::Temporary::create_or_continue(target, options.keep_permissions, &name).await?
+        }
+        None => local::Temporary::create(target, options.keep_permissions).await?,
+    };
+    let complete = async {
+        fill(&mut copy, sftp, (remote, metadata.size), version, tally).await?;
+        let permissions = options.keep_permissions.then_some(metadata.permissions);
+        let modified = metadata.modified.filter(|_| version.is_some());
+        copy.publish(permissions, modified).await
+    };
+    let completed = complete.await;
+    if completed.as_ref().is_err_and(|error| !error.is_interruption()) {
+        copy.give_up();
+    }
+    completed?;
+    tally.file();
+    Ok(())
+}
+
+/// Copies what is missing.
+async fn fill(
+    copy: &mut local::Temporary,
+    sftp: &Sftp,
+    (remote, size): (&str, u64),
+    version: Option<Version>,
+    tally: &Tally,
+) -> Result<(), Error> {
     let mut source = sftp.open(remote).await.map_err(|error| error.at(remote))?;
-    let mut copy = local::Temporary::create(target, options.keep_permissions).await?;
-    copy.file().set_max_buf_size(PIECE);
-    let mut piece = vec![0; PIECE.min(usize::try_from(metadata.size).unwrap_or(PIECE)).max(1)];
+    if version.is_some() {
+        tally.resumed(copy.continue_from(&mut source, remote).await?);
+    }
+    let mut piece = vec![0; PIECE.min(usize::try_from(size).unwrap_or(PIECE)).max(1)];
     loop {
         let read = source
             .read(&mut piece)
@@ -128,21 +165,10 @@ async fn file(
         if read == 0 {
             break;
         }
-        let bytes = piece.get(..read).unwrap_or_default();
-        copy.file()
-            .write_all(bytes)
-            .await
-            .map_err(|error| local::failed(target, error))?;
+        copy.write(piece.get(..read).unwrap_or_default()).await?;
         tally.bytes(read);
     }
-    copy.file()
-        .flush()
-        .await
-        .map_err(|error| local::failed(target, error))?;
-    copy.publish(options.keep_permissions.then_some(metadata.permissions))
-        .await?;
-    tally.file();
-    Ok(())
+    copy.flush().await
 }
 
 /// The name of something in a folder; a server that gives others wants to write elsewhere.

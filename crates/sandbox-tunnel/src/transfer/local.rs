@@ -1,14 +1,22 @@
 //! Files and folders of this machine.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, SeekFrom},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use tokio::task::spawn_blocking;
+use tokio::{
+    io::{AsyncSeekExt, AsyncWriteExt},
+    task::spawn_blocking,
+};
 
-use super::permissions;
-use crate::Error;
+use super::{
+    PIECE, permissions,
+    resume::{self, Version},
+};
+use crate::{Error, SftpFile, sftp::transfer_failed};
 
 /// What there is below a folder, each path relative to it.
 #[derive(Debug, Default)]
@@ -66,41 +74,107 @@ pub(super) async fn open(path: &Path) -> Result<(tokio::fs::File, fs::Metadata),
         Ok((file, metadata))
     })
     .await?;
-    Ok((tokio::fs::File::from_std(file), metadata))
+    Ok((buffered(file), metadata))
 }
 
-/// A file that becomes another one's successor when it is complete. Dropping it removes it.
+/// The version of the file that a path leads to, if it leads to one.
+pub(super) async fn version(path: &Path) -> Option<Version> {
+    let metadata = tokio::fs::metadata(path)
+        .await
+        .ok()
+        .filter(fs::Metadata::is_file)?;
+    version_of(&metadata)
+}
+
+pub(super) fn version_of(metadata: &fs::Metadata) -> Option<Version> {
+    Version::new(metadata.len(), metadata.modified().ok())
+}
+
+/// A file that becomes another one's successor when it is complete. Dropping it removes it, unless it is to be continued
+/// by a later transfer.
 pub(super) struct Temporary {
     file: tokio::fs::File,
     path: Option<PathBuf>,
     target: PathBuf,
+    stays: bool,
 }
 
 impl Temporary {
     /// Beside `target`, on the same file system; nobody but its owner sees what is in a private one.
     pub(super) async fn create(target: &Path, private: bool) -> Result<Self, Error> {
-        let path = target.with_file_name(format!(".download-{:016x}", rand::random::<u64>()));
-        let made = path.clone();
-        let file = blocking(target, move || {
-            permissions::creating(private)
-                .write(true)
-                .create_new(true)
-                .open(made)
+        let name = format!("{:016x}", rand::random::<u64>());
+        Self::made(target, &name, move |path| create_new(path, private)).await
+    }
+
+    /// As [`create`](Self::create), unless an interrupted transfer has left it. Stays, until it is told otherwise.
+    pub(super) async fn create_or_continue(target: &Path, private: bool, name: &str) -> Result<Self, Error> {
+        let mut temporary = Self::made(target, name, move |path| match create_new(path, private) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => permissions::open_own(path),
+            made => made,
         })
         .await?;
+        temporary.stays = true;
+        Ok(temporary)
+    }
+
+    async fn made(
+        target: &Path,
+        name: &str,
+        make: impl FnOnce(&Path) -> io::Result<fs::File> + Send + 'static,
+    ) -> Result<Self, Error> {
+        let path = target.with_file_name(format!(".download-{name}"));
+        let made = path.clone();
+        let file = blocking(target, move || make(&made)).await?;
         Ok(Self {
-            file: tokio::fs::File::from_std(file),
+            file: buffered(file),
             path: Some(path),
             target: target.to_owned(),
+            stays: false,
         })
     }
 
-    pub(super) fn file(&mut self) -> &mut tokio::fs::File {
-        &mut self.file
+    /// Moves both files to where copying goes on, and says how far from the beginning that is.
+    pub(super) async fn continue_from(&mut self, source: &mut SftpFile, remote: &str) -> Result<u64, Error> {
+        let failed_here = |error| failed(&self.target, error);
+        let failed_there = |error| transfer_failed(error).at(remote);
+        let copied = self.file.metadata().await.map_err(failed_here)?.len();
+        if copied == 0 {
+            return Ok(0);
+        }
+        let range = resume::compared(copied);
+        let here = resume::bytes(&mut self.file, &range).await.map_err(failed_here)?;
+        let there = resume::bytes(source, &range).await.map_err(failed_there)?;
+        let start = resume::start(&range, &here, &there);
+        source.seek(SeekFrom::Start(start)).await.map_err(failed_there)?;
+        self.file.set_len(start).await.map_err(failed_here)?;
+        self.file
+            .seek(SeekFrom::Start(start))
+            .await
+            .map_err(failed_here)?;
+        Ok(start)
     }
 
-    /// Gives it its name, and these permissions.
-    pub(super) async fn publish(mut self, permissions: Option<u32>) -> Result<(), Error> {
+    /// There is no use in continuing it.
+    pub(super) fn give_up(&mut self) {
+        self.stays = false;
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.file.write_all(bytes).await;
+        written.map_err(|error| failed(&self.target, error))
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Error> {
+        let flushed = self.file.flush().await;
+        flushed.map_err(|error| failed(&self.target, error))
+    }
+
+    /// Gives it its name, these permissions and this time of its last change.
+    pub(super) async fn publish(
+        &mut self,
+        permissions: Option<u32>,
+        modified: Option<SystemTime>,
+    ) -> Result<(), Error> {
         let file = self
             .file
             .try_clone()
@@ -112,6 +186,9 @@ impl Temporary {
             if let Some(permissions) = permissions {
                 permissions::set(&file, permissions)?;
             }
+            if let Some(modified) = modified {
+                file.set_modified(modified)?;
+            }
             fs::rename(from, to)
         })
         .await?;
@@ -122,10 +199,25 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        if let (Some(path), false) = (&self.path, self.stays) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// In pieces as they are copied.
+fn buffered(file: fs::File) -> tokio::fs::File {
+    let mut file = tokio::fs::File::from_std(file);
+    file.set_max_buf_size(PIECE);
+    file
+}
+
+fn create_new(path: &Path, private: bool) -> io::Result<fs::File> {
+    permissions::creating(private)
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
 }
 
 /// Makes a folder and those above it, as far as they are missing.

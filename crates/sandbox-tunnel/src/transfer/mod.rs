@@ -3,6 +3,7 @@
 mod download;
 mod local;
 mod permissions;
+mod resume;
 mod tally;
 mod upload;
 
@@ -30,6 +31,7 @@ const PIECE: usize = 256 << 10;
 #[must_use]
 pub struct TransferOptions {
     keep_permissions: bool,
+    resume: bool,
     progress: Option<Arc<Observer>>,
 }
 
@@ -52,6 +54,8 @@ pub struct TransferProgress {
     pub files: u64,
     /// Bytes that have been sent or received, also of files that have not arrived yet.
     pub bytes: u64,
+    /// Those of the bytes that an interrupted transfer had brought already, see [`TransferOptions::resume`].
+    pub resumed_bytes: u64,
     /// Files there are.
     pub total_files: u64,
     /// Bytes there are, as far as it was known when the transfer began.
@@ -76,15 +80,18 @@ pub struct Transferred {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Those of the bytes that an interrupted transfer had brought already, see [`TransferOptions::resume`].
+    pub resumed_bytes: u64,
     /// What was left out: links (when downloading), FIFOs, sockets and devices.
     pub skipped: u64,
 }
 
 impl TransferOptions {
-    /// Permissions are kept, and nobody is told how it goes.
+    /// Permissions are kept, nothing is resumed, and nobody is told how it goes.
     pub fn new() -> Self {
         Self {
             keep_permissions: true,
+            resume: false,
             progress: None,
         }
     }
@@ -93,6 +100,42 @@ impl TransferOptions {
     /// read, write and execute: bits that change who a program runs as stay behind.
     pub fn keep_permissions(mut self, keep: bool) -> Self {
         self.keep_permissions = keep;
+        self
+    }
+
+    /// Whether to go on where an earlier transfer of the same, with this set as well, was interrupted (not by default).
+    ///
+    /// Files that have arrived are passed over, and an incomplete one is continued: an interrupted transfer leaves it
+    /// beside its target, as `.upload-…` or `.download-…`, where it waits for the next one. Interrupted is a transfer
+    /// that was dropped, or that lost its connection; after any other failure nothing is left.
+    ///
+    /// A source is taken for the same as long as its path, its size and the second of its last change are; and before
+    /// an incomplete file is continued, the last 64 KiB that count are compared on both sides. One that has changed is
+    /// copied from its beginning. To be known again a copy has the time of its original. Of an incomplete file the last
+    /// 8 MiB are copied once more: they were under way, and not every server writes in order.
+    ///
+    /// A file appears under its name when it is complete, as ever. Two transfers of the same file to the same place at
+    /// the same time get into each other's way, and one of them fails.
+    ///
+    /// ```no_run
+    /// use sandbox_tunnel::{ErrorKind, TransferOptions};
+    ///
+    /// # async fn connect() -> Result<sandbox_tunnel::Sftp, sandbox_tunnel::Error> { unimplemented!() }
+    /// # async fn example() -> Result<(), sandbox_tunnel::Error> {
+    /// let options = TransferOptions::new().resume(true);
+    /// let done = loop {
+    ///     let sftp = connect().await?;
+    ///     match sftp.download("/workspace/model.bin", "model.bin", &options).await {
+    ///         Err(error) if error.kind() == ErrorKind::Disconnected => {}
+    ///         outcome => break outcome?,
+    ///     }
+    /// };
+    /// println!("{} of {} bytes had come before", done.resumed_bytes, done.bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
         self
     }
 
@@ -117,7 +160,8 @@ impl Sftp {
     /// are made. A file appears under its name when it is complete, in place of one that was there; links in a folder
     /// are copied as links.
     ///
-    /// Dropping the future stops it; what was complete stays, and an incomplete file is removed soon after.
+    /// Dropping the future stops it; what was complete stays, and an incomplete file is removed soon after, unless it is
+    /// to be [resumed](TransferOptions::resume).
     ///
     /// ```no_run
     /// use sandbox_tunnel::TransferOptions;
@@ -177,6 +221,7 @@ impl fmt::Debug for TransferOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TransferOptions")
             .field("keep_permissions", &self.keep_permissions)
+            .field("resume", &self.resume)
             .field("progress", &self.progress.is_some())
             .finish()
     }

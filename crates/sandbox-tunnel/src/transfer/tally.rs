@@ -24,6 +24,14 @@ impl Tally {
         self.change(|progress| progress.bytes += count as u64);
     }
 
+    /// Bytes that were there already.
+    pub(super) fn resumed(&self, count: u64) {
+        self.change(|progress| {
+            progress.bytes += count;
+            progress.resumed_bytes += count;
+        });
+    }
+
     pub(super) fn file(&self) {
         self.change(|progress| progress.files += 1);
     }
@@ -33,6 +41,7 @@ impl Tally {
         Transferred {
             files: progress.files,
             bytes: progress.bytes,
+            resumed_bytes: progress.resumed_bytes,
             skipped,
         }
     }

@@ -1,10 +1,14 @@
 //! To the server.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    io::SeekFrom,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
     runtime::Handle,
 };
 
@@ -12,6 +16,7 @@ use super::{
     PARALLEL, PIECE, Tally, TransferOptions, Transferred,
     local::{self, Tree},
     permissions,
+    resume::{self, Version},
 };
 use crate::{Create, Error, ErrorKind, FileKind, Sftp, SftpFile, sftp::transfer_failed};
 
@@ -24,10 +29,10 @@ pub(super) async fn upload(
     if local::is_folder(local).await {
         return folder(sftp, local, remote, options).await;
     }
-    let (source, metadata) = local::open(local).await?;
+    let (_, metadata) = local::open(local).await?;
     let target = target(sftp, local, remote).await?;
     let tally = Tally::new(1, metadata.len(), options);
-    file(sftp, (source, metadata), &target, options, &tally).await?;
+    file(sftp, local, &target, options, &tally).await?;
     Ok(tally.transferred(0))
 }
 
@@ -62,10 +67,7 @@ async fn folder(
         .map(Ok)
         .try_for_each_concurrent(PARALLEL, |path| {
             let tally = &tally;
-            async move {
-                let source = local::open(&local.join(path)).await?;
-                file(sftp, source, &join(remote, path)?, options, tally).await
-            }
+            async move { file(sftp, &local.join(path), &join(remote, path)?, options, tally).await }
         })
         .await?;
     for (path, points_to) in &tree.links {
@@ -77,40 +79,90 @@ async fn folder(
 /// Copies one file; it appears when it is complete.
 async fn file(
     sftp: &Sftp,
-    (mut source, metadata): (tokio::fs::File, std::fs::Metadata),
+    local: &Path,
     target: &str,
     options: &TransferOptions,
     tally: &Tally,
 ) -> Result<(), Error> {
-    let failed = |error: Error| error.at(target);
-    source.set_max_buf_size(PIECE);
-    let (mut temporary, mut copy) = Temporary::create(sftp, target).await?;
+    let (source, metadata) = local::open(local).await?;
+    let version = local::version_of(&metadata).filter(|_| options.resume);
+    if version.is_some() && there(sftp, target).await == version {
+        tally.resumed(metadata.len());
+        tally.file();
+        return Ok(());
+    }
+    let (mut temporary, copy) = match version {
+        Some(version) => {
+            let name = version.partial_name(&absolute(local), target);
+            Temporary::create_or_continue(sftp, target, &name).await?
+        }
+        None => Temporary::create(sftp, target).await?,
+    };
+    let complete = async {
+        fill(copy, (source, metadata), version, options, tally).await?;
+        if let Some(version) = version {
+            sftp.set_modified(&temporary.path, version.modified).await?;
+        }
+        sftp.replace(&temporary.path, target).await
+    };
+    let completed = complete.await;
+    temporary.stays = match &completed {
+        Ok(()) => true,
+        Err(error) => version.is_some() && error.is_interruption(),
+    };
+    completed.map_err(|error| error.at(target))?;
+    tally.file();
+    Ok(())
+}
+
+/// The version of the file that is on the server, if one is.
+async fn there(sftp: &Sftp, target: &str) -> Option<Version> {
+    let metadata = sftp.metadata(target).await.ok()?;
+    Version::new(metadata.size, metadata.modified).filter(|_| metadata.kind == FileKind::File)
+}
+
+/// Copies what is missing.
+async fn fill(
+    mut copy: SftpFile,
+    (mut source, metadata): (tokio::fs::File, std::fs::Metadata),
+    version: Option<Version>,
+    options: &TransferOptions,
+    tally: &Tally,
+) -> Result<(), Error> {
+    if version.is_some() {
+        tally.resumed(continue_from(&mut copy, &mut source).await?);
+    }
     let mut piece = vec![0; PIECE.min(usize::try_from(metadata.len()).unwrap_or(PIECE)).max(1)];
     loop {
-        let read = source
-            .read(&mut piece)
-            .await
-            .map_err(|error| Error::local(error).at(target))?;
+        let read = source.read(&mut piece).await.map_err(Error::local)?;
         if read == 0 {
             break;
         }
         let bytes = piece.get(..read).unwrap_or_default();
-        copy.write_all(bytes)
-            .await
-            .map_err(|error| failed(transfer_failed(error)))?;
+        copy.write_all(bytes).await.map_err(transfer_failed)?;
         tally.bytes(read);
     }
     if let Some(permissions) = permissions::of(&metadata).filter(|_| options.keep_permissions) {
-        copy.set_permissions(permissions).await.map_err(failed)?;
+        copy.set_permissions(permissions).await?;
     }
     // Only this reports the failures of the writes that are still under way.
-    copy.shutdown()
-        .await
-        .map_err(|error| failed(transfer_failed(error)))?;
-    sftp.replace(&temporary.path, target).await.map_err(failed)?;
-    temporary.is_there = false;
-    tally.file();
-    Ok(())
+    copy.shutdown().await.map_err(transfer_failed)
+}
+
+/// Moves both files to where copying goes on, and says how far from the beginning that is.
+async fn continue_from(copy: &mut SftpFile, source: &mut tokio::fs::File) -> Result<u64, Error> {
+    let copied = copy.metadata().await?.size;
+    if copied == 0 {
+        return Ok(0);
+    }
+    let range = resume::compared(copied);
+    let here = resume::bytes(source, &range).await.map_err(Error::local)?;
+    let there = resume::bytes(copy, &range).await.map_err(transfer_failed)?;
+    let start = resume::start(&range, &here, &there);
+    copy.set_size(start).await?;
+    copy.seek(SeekFrom::Start(start)).await.map_err(transfer_failed)?;
+    source.seek(SeekFrom::Start(start)).await.map_err(Error::local)?;
+    Ok(start)
 }
 
 async fn link(sftp: &Sftp, path: &str, points_to: &str) -> Result<(), Error> {
@@ -125,23 +177,38 @@ async fn link(sftp: &Sftp, path: &str, points_to: &str) -> Result<(), Error> {
     replaced.map_err(|error| error.at(path))
 }
 
-/// A file that has not got its name yet. Dropping it removes it, some time later.
+/// A file that has not got its name yet. Dropping it removes it, some time later, unless it stays.
 struct Temporary {
     sftp: Sftp,
     path: Arc<str>,
-    is_there: bool,
+    stays: bool,
 }
 
 impl Temporary {
     async fn create(sftp: &Sftp, target: &str) -> Result<(Self, SftpFile), Error> {
-        let path = beside(target);
-        let file = match sftp.create(&path, Create::New).await {
+        Self::open(sftp, target, beside(target), Create::New).await
+    }
+
+    /// As [`create`](Self::create), unless an interrupted transfer has left it.
+    async fn create_or_continue(sftp: &Sftp, target: &str, name: &str) -> Result<(Self, SftpFile), Error> {
+        let (mut temporary, file) = Self::open(sftp, target, named(target, name), Create::Keep).await?;
+        temporary.stays = true;
+        Ok((temporary, file))
+    }
+
+    async fn open(
+        sftp: &Sftp,
+        target: &str,
+        path: String,
+        create: Create,
+    ) -> Result<(Self, SftpFile), Error> {
+        let file = match sftp.create(&path, create).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let (folder, _) = path.rsplit_once('/').unwrap_or_default();
                 sftp.create_dir_all(folder)
                     .await
                     .map_err(|error| error.at(target))?;
-                sftp.create(&path, Create::New).await
+                sftp.create(&path, create).await
             }
             created => created,
         };
@@ -149,7 +216,7 @@ impl Temporary {
         let temporary = Self {
             sftp: sftp.clone(),
             path: path.into(),
-            is_there: true,
+            stays: false,
         };
         Ok((temporary, file))
     }
@@ -157,7 +224,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let (true, Ok(runtime)) = (self.is_there, Handle::try_current()) {
+        if let (false, Ok(runtime)) = (self.stays, Handle::try_current()) {
             let (sftp, path) = (self.sftp.clone(), Arc::clone(&self.path));
             runtime.spawn(async move { sftp.remove_file(&path).await });
         }
@@ -166,11 +233,21 @@ impl Drop for Temporary {
 
 /// A name nobody has, in the same folder.
 fn beside(path: &str) -> String {
+    named(path, &format!("{:016x}", rand::random::<u64>()))
+}
+
+/// A temporary name in the same folder.
+fn named(path: &str, name: &str) -> String {
     let folder = path
         .rfind('/')
         .and_then(|slash| path.get(..=slash))
         .unwrap_or_default();
-    format!("{folder}.upload-{:016x}", rand::random::<u64>())
+    format!("{folder}.upload-{name}")
+}
+
+/// The same file's name wherever this process is started.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn join(folder: &str, path: &Path) -> Result<String, Error> {
