@@ -1,7 +1,8 @@
 //! Starting the command and waiting for what it does.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,49 @@ pub(crate) fn cannot_make_sandboxes() -> Option<String> {
         .expect("unshare is installed");
     let refusal = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     (!output.status.success()).then(|| format!("this host allows no user namespaces: {refusal}"))
+}
+
+/// Whether a program is there that a test is about; the test is skipped without it.
+pub(crate) fn installed(program: &str) -> bool {
+    let found = succeeds(Command::new("sh").args(["-c", &format!("command -v {program}")]));
+    if !found {
+        skipped(&format!("{program} is not installed"));
+    }
+    found
+}
+
+/// A Python that has a module, which that of the system may have where another one comes first; the test is skipped
+/// without one.
+pub(crate) fn python_with(module: &str) -> Option<String> {
+    let import = format!("import {module}");
+    let found = ["python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| succeeds(Command::new(python).args(["-c", &import])));
+    if found.is_none() {
+        skipped(&format!("there is no Python with {module}"));
+    }
+    found.map(str::to_owned)
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Tells of a program that a test is about and that is not on this machine. In CI it has to be: nobody reads there what
+/// was skipped.
+fn skipped(why: &str) {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(!in_ci, "{why}, and CI tests all");
+    println!("skipped: {why}");
+}
+
+/// Makes a pair of keys with OpenSSH's program, and names the file of the private one; the other ends in `.pub`.
+pub(crate) fn key_pair(directory: &Path, kind: &str, name: &str) -> String {
+    let file = directory.join(name);
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-t", kind, "-N", "", "-f"]).arg(&file);
+    assert!(make.status().expect("ssh-keygen starts").success());
+    file.to_str().expect("a plain path").to_owned()
 }
 
 /// A place of its own for what a command keeps, and commands that know no other.
@@ -96,8 +140,12 @@ impl Place {
 pub(crate) struct Serve {
     child: Child,
     remove_sessions: Command,
+    /// What points a command at it.
+    variables: Vec<(&'static str, OsString)>,
     pub(crate) url: String,
     pub(crate) token: String,
+    /// What clients have to trust, where it speaks TLS.
+    pub(crate) certificate: Option<PathBuf>,
 }
 
 impl Serve {
@@ -138,23 +186,27 @@ impl Serve {
         });
         let url = values.next().expect("an address");
         let token = values.next().unwrap_or_default();
+        let certificate = url.starts_with("https:").then(|| state.join("certificate.pem"));
+        let mut variables = vec![
+            ("SANDBOX_API_URL", url.clone().into()),
+            ("SANDBOX_API_TOKEN", token.clone().into()),
+        ];
+        variables.extend(certificate.iter().map(|file| ("SSL_CERT_FILE", file.into())));
         let mut remove_sessions = place.command(&["rm", "--all", "--yes"]);
-        remove_sessions
-            .env("SANDBOX_API_URL", &url)
-            .env("SANDBOX_API_TOKEN", &token);
+        remove_sessions.envs(variables.clone());
         Self {
             child,
             remove_sessions,
+            variables,
             url,
             token,
+            certificate,
         }
     }
 
     /// Points a command at this server.
     pub(crate) fn reached_by(&self, mut command: Command) -> Command {
-        command
-            .env("SANDBOX_API_URL", &self.url)
-            .env("SANDBOX_API_TOKEN", &self.token);
+        command.envs(self.variables.clone());
         command
     }
 
