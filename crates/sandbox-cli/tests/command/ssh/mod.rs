@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 use libtest_mimic::Trial;
 
@@ -136,6 +137,17 @@ impl House {
     }
 }
 
+impl Drop for House {
+    fn drop(&mut self) {
+        let removed = self.output(&["rm", &self.id]);
+        assert!(
+            removed.status.success() || thread::panicking(),
+            "{}",
+            stderr(&removed)
+        );
+    }
+}
+
 /// A program that is ended with the test, whatever becomes of that.
 struct Running(Child);
 
@@ -168,7 +180,7 @@ fn with_input(mut command: Command, input: &[u8]) -> Output {
         .spawn()
         .unwrap();
     let (mut pipe, input) = (child.stdin.take().unwrap(), input.to_vec());
-    let feeding = std::thread::spawn(move || drop(pipe.write_all(&input)));
+    let feeding = thread::spawn(move || drop(pipe.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     feeding.join().unwrap();
     output
