@@ -3,13 +3,13 @@
 //! They come from npm, in pinned versions. A machine without npm skips them, saying so; CI has to have it.
 
 use std::{
-    env, io,
+    io,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, bail};
 
-use crate::workspace;
+use crate::{ci, workspace};
 
 struct Linter {
     package: &'static str,
@@ -36,7 +36,7 @@ const LINTERS: [Linter; 2] = [
 
 pub(crate) fn run() -> anyhow::Result<()> {
     if !npm_exists()? {
-        if env::var_os("CI").is_some_and(|value| value == "true") {
+        if ci::is_here() {
             bail!("npm is needed to lint {} in CI", workspace::DOCUMENT);
         }
         println!(

@@ -8,6 +8,7 @@
 
 mod cargo;
 mod check;
+mod ci;
 mod codegen;
 mod difference;
 mod lint_spec;

@@ -3,6 +3,7 @@
 //! A step that needs what the machine lacks prints a line that starts with `skipped:` and says what would bring it.
 //! With `--install` it is installed first.
 
+mod clients;
 mod features;
 mod rust_version;
 mod steps;

@@ -4,14 +4,19 @@ use std::{env, process::Command};
 
 use anyhow::Context;
 
-use super::{Outcome, Settings, Step, features, provided, rust_version, succeed, succeeds, targets};
+use super::{Outcome, Settings, Step, clients, features, provided, rust_version, succeed, succeeds, targets};
 use crate::{cargo::cargo, workspace};
 
-pub(super) const STEPS: [Step; 15] = [
+pub(super) const STEPS: [Step; 16] = [
     Step {
         name: "format",
         about: "all code is formatted",
         run: |_| cargo_passes(&["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "clients",
+        about: "the programs are there that tests use as clients",
+        run: clients::provide,
     },
     Step {
         name: "codegen",

@@ -57,6 +57,13 @@ pub(crate) fn skipped(why: &str) {
     eprintln!("skipped: {why}");
 }
 
+/// As [`skipped`] for a program that tests are about. In CI it has to be there: nobody reads there what was skipped.
+pub(crate) fn not_installed(program: &str) {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    assert!(!in_ci, "{program} is not installed, and CI tests all");
+    skipped(&format!("{program} is not installed"));
+}
+
 /// An agent that serves until it is dropped.
 pub(crate) struct TestAgent {
     directory: tempfile::TempDir,

@@ -11,7 +11,7 @@ use std::{
 
 use libtest_mimic::Trial;
 
-use crate::harness::{TestAgent, noise, skipped, trial};
+use crate::harness::{TestAgent, noise, not_installed, skipped, trial};
 
 /// The first argument that makes the test program carry its standard streams to a Unix socket, as
 /// `ProxyCommand`.
@@ -86,7 +86,7 @@ async fn client(agent: &TestAgent, program: &str, arguments: &[&str], stdin: Vec
         Some(output)
     });
     let Some(output) = running.await.unwrap() else {
-        skipped(&format!("this host has no {program}"));
+        not_installed(program);
         return None;
     };
     let complaint = text(&output.stderr);

@@ -52,7 +52,7 @@ fn succeeds(command: &mut Command) -> bool {
 /// Tells of a program that a test is about and that is not on this machine. In CI it has to be: nobody reads there what
 /// was skipped.
 fn skipped(why: &str) {
-    let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     assert!(!in_ci, "{why}, and CI tests all");
     println!("skipped: {why}");
 }
