@@ -109,7 +109,7 @@ async fn thousands_of_commands_run_one_after_the_other(house: Arc<House>) {
 /// Neither in the environment, the arguments and the memory of any process that the session sees, nor in a file.
 async fn the_token_is_not_in_the_session(house: Arc<House>) {
     let (session, ssh) = house.ssh().await;
-    let (head, tail) = crate::house::TOKEN.split_at(10);
+    let (head, tail) = house.token().split_at(10);
     let code = format!(
         r#"
 import glob

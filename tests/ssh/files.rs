@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{Create, FileKind};
@@ -190,7 +191,11 @@ async fn a_file_replaces_another_only_when_it_is_complete(house: Arc<House>) {
     let bytes = begun.clone();
     let upload = ssh
         .upload(&large, "target")
-        .progress(move |progress| bytes.store(progress.bytes, Ordering::Relaxed));
+        .progress(move |progress| {
+            bytes.store(progress.bytes, Ordering::Relaxed);
+            // Or the disk would be full before it is given up.
+            std::thread::sleep(Duration::from_millis(5));
+        });
     let uploading = tokio::spawn(async move { upload.await });
     while begun.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;

@@ -1,24 +1,29 @@
 //! A real server in this process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use sandbox_server::{Lifetime, Limits, Server, ServerConfig, Tokens};
+use sandbox_server::{GeneratedToken, Server, Tokens};
 use sandbox_sessions::{Session, SessionSshClient, SessionsClient};
+use sandbox_tunnel::{Auth, HostKey, SshClient, SshConfig};
+use secrecy::ExposeSecret;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+use crate::agent::Agent;
+use crate::server;
+
 /// Longer than anything takes on the slowest machine. A test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_secs(180);
-
-pub(crate) const TOKEN: &str = "the-token-of-this-test-0123456789";
 
 pub(crate) struct House {
     runtime: Runtime,
     server: Server,
     client: SessionsClient,
-    _state: tempfile::TempDir,
+    token: GeneratedToken,
+    state: tempfile::TempDir,
 }
 
 impl House {
@@ -27,21 +32,17 @@ impl House {
     pub(crate) fn start() -> Result<Self, sandbox_server::Error> {
         let runtime = Runtime::new().expect("a runtime");
         let state = tempfile::tempdir().expect("a directory");
-        let limits = Limits {
-            memory_bytes: 512 << 20,
-            disk_bytes: 128 << 20,
-            ..Limits::default()
-        };
-        let config = ServerConfig::new(Tokens::from_lines(TOKEN).expect("a token"), state.path())
-            .lifetime(Lifetime::Ephemeral)
-            .limits(limits);
+        let token = Tokens::generate();
+        let config = server::config(token.tokens(), state.path());
         let server = runtime.block_on(Server::start(config))?;
-        let client = SessionsClient::new(server.url(), TOKEN).expect("the server's own address");
+        let client = SessionsClient::new(server.url(), token.secret().expose_secret())
+            .expect("the server's own address");
         Ok(Self {
             runtime,
             server,
             client,
-            _state: state,
+            token,
+            state,
         })
     }
 
@@ -53,6 +54,18 @@ impl House {
         &self.client
     }
 
+    pub(crate) fn token(&self) -> &str {
+        self.token.secret().expose_secret()
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    pub(crate) fn agent(&self, session: &Session) -> Agent {
+        Agent::of(self.state(), session.id())
+    }
+
     pub(crate) async fn session(&self) -> Session {
         self.client.create_session().await.expect("a session")
     }
@@ -62,6 +75,18 @@ impl House {
         let ssh = session.ssh().await.expect("a connection");
         (session, ssh)
     }
+}
+
+/// One connection to the session's agent, for as many channels as a test likes.
+pub(crate) async fn connect(session: &Session) -> SshClient {
+    let tunnel = session.ssh().open_tunnel().await.expect("a tunnel");
+    let host_key = session
+        .ssh_host_key()
+        .expect("a host key")
+        .parse()
+        .expect("a key");
+    let config = SshConfig::new("sandbox", Auth::None, HostKey::Pinned(host_key));
+    SshClient::connect(tunnel, &config).await.expect("a connection")
 }
 
 /// A test that is a future; it fails by panicking, and by not ending.

@@ -9,13 +9,21 @@
     reason = "a test without the standard harness does not count as one for these lints"
 )]
 
+mod agent;
+mod bulk;
 mod commands;
+mod cycles;
+mod endings;
 mod files;
 mod house;
 mod login;
+mod noise;
 mod ports;
+mod process;
 mod processes;
 mod resume;
+mod role;
+mod server;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,6 +34,9 @@ use crate::house::House;
 
 fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
+    if let Some(ended) = role::play_if_asked() {
+        return ended;
+    }
     let arguments = Arguments::from_args();
     let house = match House::start() {
         Ok(house) => Arc::new(house),
@@ -35,7 +46,10 @@ fn main() -> ExitCode {
         }
     };
     let trials = [
+        bulk::trials(&house),
         commands::trials(&house),
+        cycles::trials(&house),
+        endings::trials(&house),
         files::trials(&house),
         login::trials(&house),
         ports::trials(&house),

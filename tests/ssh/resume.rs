@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::house::{House, TOKEN, trials};
+use crate::house::{House, trials};
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "resume":
@@ -205,7 +205,11 @@ async fn a_lost_connection_is_gone_on_after(house: Arc<House>) {
     let content = noise(SIZE);
     let source = file(here.path(), "source", &content);
     let left = Arc::new(AtomicU64::new(u64::MAX));
-    let client = SessionsClient::new(cutter(house.client().api_url(), left.clone()).await, TOKEN).unwrap();
+    let client = SessionsClient::new(
+        cutter(house.client().api_url(), left.clone()).await,
+        house.token(),
+    )
+    .unwrap();
     let ssh = client.ssh(&session.id()).await.unwrap();
     let target = here.path().join("back");
     left.store(BEFORE, Ordering::SeqCst);

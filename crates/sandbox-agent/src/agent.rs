@@ -29,6 +29,7 @@ use crate::{
     connection::Connection,
     credentials::Credentials,
     flow::{Flow, Paced, Total, WINDOW},
+    memory::UNSENT,
     reaper::Reaper,
 };
 
@@ -118,7 +119,7 @@ impl Agent {
 
     async fn serve(self: Arc<Self>, stream: UnixStream) {
         let deadline = Instant::now() + LOGIN_TIME;
-        let stream = WriteBehind::new(stream);
+        let stream = WriteBehind::with_limit(stream, UNSENT);
         let backlog = stream.backlog();
         let flow = Flow::new(Arc::clone(&self.total));
         let stream = Paced::new(stream, Arc::clone(&flow));

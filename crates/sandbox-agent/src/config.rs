@@ -33,7 +33,7 @@ pub struct AgentConfig {
 pub struct AgentLimits {
     /// Connections at the same time (default 64).
     pub connections: usize,
-    /// Channels at the same time on one connection (default 64); ten times as many on a connection of the
+    /// Channels at the same time on one connection (default 256); ten times as many on a connection of the
     /// server.
     pub channels_per_connection: usize,
 }
@@ -42,7 +42,7 @@ impl Default for AgentLimits {
     fn default() -> Self {
         Self {
             connections: 64,
-            channels_per_connection: 64,
+            channels_per_connection: 256,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     exec::{self, Preparation, Running, What},
     flow::{Counted, Flow},
     forward::{Forwarding, Target},
+    memory,
     outlet::Outlet,
     terminal::{Size, TerminalRequest},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Connection {
     identity: Option<Identity>,
     welcomed: CancellationToken,
     channels: HashMap<ChannelId, Open>,
+    /// How many there have been.
+    channels_opened: usize,
 }
 
 /// An open channel.
@@ -62,6 +65,7 @@ impl Connection {
             identity: None,
             welcomed,
             channels: HashMap::new(),
+            channels_opened: 0,
         }
     }
 
@@ -96,7 +100,11 @@ impl Connection {
         } else {
             usual
         };
-        (self.flow.channels() < limit).then(|| self.flow.open_channel())
+        if self.flow.channels() >= limit || self.channels_opened >= memory::CHANNELS {
+            return None;
+        }
+        self.channels_opened += 1;
+        Some(self.flow.open_channel())
     }
 
     fn open(&mut self, channel: Channel<Msg>, session: &Session, state: impl FnOnce(&Arc<Outlet>) -> State) {

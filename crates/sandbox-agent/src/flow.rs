@@ -30,8 +30,8 @@ const CRAWL_WINDOW: u32 = 4096;
 
 /// Queued bytes beyond which reading slows down, with one channel and with several. One channel alone has
 /// nobody to disturb; of several, one that does not read must not slow down the others soon.
-const MARK_ALONE: usize = 256 << 10;
-const MARK_SHARED: usize = 16 << 20;
+pub(crate) const MARK_ALONE: usize = 256 << 10;
+pub(crate) const MARK_SHARED: usize = 16 << 20;
 
 /// The pace of slow reading.
 const TICK: Duration = Duration::from_millis(250);
@@ -40,7 +40,7 @@ const TICK_BYTES: i64 = 4096;
 /// What may be read at full speed when slowness begins or when an output waits for window: what the peer
 /// already has under way stands before the control message we hope for. Twice the window, for it was renewed
 /// on receipt.
-const CREDIT: i64 = 2 * WINDOW as i64 + (256 << 10);
+pub(crate) const CREDIT: i64 = 2 * WINDOW as i64 + (256 << 10);
 
 /// Queued bytes of all connections together, beyond which a channel that sends more is ended.
 const TOTAL_LIMIT: usize = 128 << 20;

@@ -18,6 +18,7 @@ mod flow;
 mod forward;
 mod init;
 mod input;
+pub mod memory;
 mod outlet;
 mod place;
 mod reaper;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{flow::Flow, signal};
 
 /// Bytes read and sent at once.
-const PIECE: usize = 32 << 10;
+pub(crate) const PIECE: usize = 32 << 10;
 
 /// What is sent at most after a pump was told to stop: more than any pipe or terminal holds, for somebody may
 /// go on writing to it.

@@ -45,8 +45,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Bytes kept for a peer that does not read, beyond which writing fails. Only control messages and data that
-/// was already granted a reservation add to it, so a peer has to try hard to get here.
+/// Bytes kept for a peer that does not read, beyond which writing fails, where nobody says otherwise. Only control
+/// messages and data that was already granted a reservation add to it, so a peer has to try hard to get here.
 const KEPT_LIMIT: usize = 64 << 20;
 
 /// Kept and reserved bytes beyond which producers wait.
@@ -83,6 +83,7 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 pub struct WriteBehind<S> {
     stream: S,
     kept: BytesMut,
+    limit: usize,
     backlog: Backlog,
     /// Runs while shutting down with bytes kept.
     patience: Option<Pin<Box<Sleep>>>,
@@ -146,11 +147,30 @@ pub struct Reservation {
 }
 
 impl<S> WriteBehind<S> {
-    /// Wraps a stream.
+    /// Wraps a stream. At most 64 MiB are kept.
     pub fn new(stream: S) -> Self {
+        Self::with_limit(stream, KEPT_LIMIT)
+    }
+
+    /// Wraps a stream. What would make it keep more than `limit` bytes fails to be written.
+    ///
+    /// ```
+    /// use sandbox_tunnel::transport::WriteBehind;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (near, _far) = tokio::io::duplex(1024);
+    /// let mut stream = WriteBehind::with_limit(near, 4096);
+    /// assert!(stream.write_all(&[0; 1024 + 4096]).await.is_ok());
+    /// assert!(stream.write_all(b"x").await.is_err());
+    /// # }
+    /// ```
+    pub fn with_limit(stream: S, limit: usize) -> Self {
         Self {
             stream,
             kept: BytesMut::new(),
+            limit,
             backlog: Backlog::default(),
             patience: None,
         }
@@ -162,7 +182,7 @@ impl<S> WriteBehind<S> {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.kept.len() + bytes.len() > KEPT_LIMIT {
+        if self.kept.len() + bytes.len() > self.limit {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read"));
         }
         self.kept.extend_from_slice(bytes);

@@ -1,0 +1,44 @@
+//! The agent of a session, seen from outside: PID 1 of its sandbox.
+
+use std::fs;
+
+use sandbox_agent::memory;
+use sandbox_sessions::SessionId;
+
+use crate::process::Process;
+
+/// One agent, and what it took when it was first looked at.
+pub(crate) struct Agent {
+    pub(crate) process: Process,
+    before: u64,
+}
+
+impl Agent {
+    /// To be called once the session has been used: what a program maps of itself is no news then.
+    pub(crate) fn of(state: &std::path::Path, session: SessionId) -> Self {
+        // Ephemeral servers each have a directory of their own in the one they are given.
+        let mut servers = fs::read_dir(state).expect("a directory").flatten();
+        let path = format!("sessions/{session}/record.json");
+        let record = servers.find_map(|server| fs::read(server.path().join(&path)).ok());
+        let record: serde_json::Value = serde_json::from_slice(&record.expect("a record")).expect("JSON");
+        let process = Process(record["sandbox"]["pid"].as_u64().expect("a process") as u32);
+        Self {
+            before: process.memory("VmRSS"),
+            process,
+        }
+    }
+
+    /// Asserts that it never took more than is said of connections that had so many channels at the same time.
+    #[track_caller]
+    pub(crate) fn assert_bounded(&self, channels_of_connections: &[usize]) {
+        let bound: usize = channels_of_connections
+            .iter()
+            .map(|&channels| {
+                let sharing = if channels > 1 { memory::SHARING } else { 0 };
+                memory::PER_CONNECTION + sharing + channels * memory::PER_CHANNEL
+            })
+            .sum();
+        let taken = self.process.memory("VmHWM").saturating_sub(self.before);
+        assert!(taken <= bound as u64, "the agent took {taken} bytes of {bound}");
+    }
+}
