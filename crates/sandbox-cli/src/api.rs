@@ -9,7 +9,7 @@ use sandbox_sessions::{SecretString, SessionsClient};
 
 use crate::arguments::Connection;
 use crate::failure::Failure;
-use crate::settings::{Origin, Setting, Settings, shown};
+use crate::settings::{Origin, Setting, Settings, read_certificates, shown};
 use crate::{exit, hint, output, runtime_file};
 
 pub(crate) struct Api {
@@ -25,7 +25,7 @@ impl Api {
         match (settings.api_url, settings.token) {
             (None, _) => Err(no_api(settings.config_path.as_deref()).into()),
             (Some(url), None) => Err(no_token(&url, settings.config_path.as_deref()).into()),
-            (Some(url), Some(token)) => Self::new(url, token),
+            (Some(url), Some(token)) => Self::new(url, token, settings.ca_file.as_deref()),
         }
     }
 
@@ -35,7 +35,11 @@ impl Api {
         // Never sent; a client is not made without one.
         let nobody = || Setting::new(SecretString::from("nobody"), Origin::Own);
         match settings.api_url {
-            Some(url) => Self::new(url, settings.token.unwrap_or_else(nobody)),
+            Some(url) => Self::new(
+                url,
+                settings.token.unwrap_or_else(nobody),
+                settings.ca_file.as_deref(),
+            ),
             None => Err(no_api(settings.config_path.as_deref()).into()),
         }
     }
@@ -47,7 +51,7 @@ impl Api {
         match (settings.api_url, settings.token) {
             (None, _) => Ok(None),
             (Some(url), None) => Err(no_token(&url, settings.config_path.as_deref()).into()),
-            (Some(url), Some(token)) => Self::new(url, token).map(Some),
+            (Some(url), Some(token)) => Self::new(url, token, settings.ca_file.as_deref()).map(Some),
         }
     }
 
@@ -76,17 +80,21 @@ impl Api {
         }
     }
 
-    fn new(url: Setting<String>, token: Setting<SecretString>) -> anyhow::Result<Self> {
-        let client = SessionsClient::builder()
-            .url(url.value)
-            .token(token.value)
-            .build()
-            .with_context(|| {
-                format!(
-                    "cannot use the address from {} with the token from {}",
-                    url.origin, token.origin
-                )
-            })?;
+    fn new(
+        url: Setting<String>,
+        token: Setting<SecretString>,
+        ca_file: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let mut builder = SessionsClient::builder().url(url.value).token(token.value);
+        if let Some(path) = ca_file {
+            builder = builder.root_certificates_pem(read_certificates(path)?);
+        }
+        let client = builder.build().with_context(|| {
+            format!(
+                "cannot use the address from {} with the token from {}",
+                url.origin, token.origin
+            )
+        })?;
         Ok(Self {
             client,
             url_origin: url.origin,
@@ -104,6 +112,7 @@ fn reachable(connection: &Connection) -> anyhow::Result<Settings> {
     let place = runtime_file::place(|name| env::var_os(name).map(Into::into));
     let running = runtime_file::find(&place)?.ok_or_else(|| no_api(settings.config_path.as_deref()))?;
     let origin = Origin::File(place);
+    settings.ca_file = settings.ca_file.or(running.ca_file);
     settings.api_url = Some(Setting::new(running.url, origin.clone()));
     settings.token = settings
         .token

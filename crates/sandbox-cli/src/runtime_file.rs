@@ -25,6 +25,8 @@ pub(crate) struct Running {
     pub(crate) url: String,
     /// None where the server's tokens are those of a file.
     pub(crate) token: Option<SecretString>,
+    /// The certificate that it has made for itself.
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) pid: u32,
 }
 
@@ -33,6 +35,8 @@ struct Written<'a> {
     url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<&'a Path>,
     pid: u32,
 }
 
@@ -138,7 +142,12 @@ impl Published {
     /// # Errors
     ///
     /// If another server of this user is running, or the directory is not the user's alone.
-    pub(crate) fn write(place: &Path, url: &str, token: Option<&SecretString>) -> anyhow::Result<Self> {
+    pub(crate) fn write(
+        place: &Path,
+        url: &str,
+        token: Option<&SecretString>,
+        ca_file: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let directory = place.parent().unwrap_or(place);
         match DirBuilder::new().mode(0o700).create(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
@@ -154,7 +163,12 @@ impl Published {
         }
         let pid = std::process::id();
         let token = token.map(ExposeSecret::expose_secret);
-        let text = serde_json::to_vec(&Written { url, token, pid })?;
+        let text = serde_json::to_vec(&Written {
+            url,
+            token,
+            ca_file,
+            pid,
+        })?;
         // Complete and locked before it has its name. Made with the mode 0600.
         let mut new = tempfile::NamedTempFile::new_in(directory)?;
         new.write_all(&text)?;
@@ -198,15 +212,22 @@ mod tests {
     fn a_running_server_is_found_and_one_that_ended_leaves_nothing() {
         let (_runtime, place) = fresh();
         assert!(find(&place).unwrap().is_none());
-        let published = Published::write(&place, "http://127.0.0.1:1/v1", Some(&"secret".into())).unwrap();
+        let published = Published::write(
+            &place,
+            "http://127.0.0.1:1/v1",
+            Some(&"secret".into()),
+            Some(Path::new("/c.pem")),
+        )
+        .unwrap();
         let running = find(&place).unwrap().unwrap();
         assert_eq!(running.url, "http://127.0.0.1:1/v1");
         assert_eq!(running.token.unwrap().expose_secret(), "secret");
+        assert_eq!(running.ca_file.as_deref(), Some(Path::new("/c.pem")));
         assert_eq!(running.pid, std::process::id());
         let modes =
             [place.as_path(), place.parent().unwrap()].map(|path| fs::metadata(path).unwrap().mode() & 0o777);
         assert_eq!(modes, [0o600, 0o700]);
-        assert!(Published::write(&place, "http://127.0.0.1:2/v1", None).is_err());
+        assert!(Published::write(&place, "http://127.0.0.1:2/v1", None, None).is_err());
         drop(published);
         assert!(find(&place).unwrap().is_none() && !place.exists());
     }
@@ -214,7 +235,7 @@ mod tests {
     #[test]
     fn what_a_killed_server_left_is_refused_and_replaced() {
         let (_runtime, place) = fresh();
-        drop(Published::write(&place, "http://127.0.0.1:1/v1", None).unwrap());
+        drop(Published::write(&place, "http://127.0.0.1:1/v1", None, None).unwrap());
         let text = format!(
             r#"{{"url":"http://127.0.0.1:1/v1","token":"t","pid":{}}}"#,
             std::process::id()
@@ -226,16 +247,16 @@ mod tests {
             gone.exit_code() == 69 && gone.to_string().ends_with("is gone"),
             "{gone}"
         );
-        let _published = Published::write(&place, "http://127.0.0.1:2/v1", None).unwrap();
+        let _published = Published::write(&place, "http://127.0.0.1:2/v1", None, None).unwrap();
         assert_eq!(find(&place).unwrap().unwrap().url, "http://127.0.0.1:2/v1");
     }
 
     #[test]
     fn a_server_leaves_the_file_of_another_one_alone() {
         let (_runtime, place) = fresh();
-        let first = Published::write(&place, "http://127.0.0.1:1/v1", None).unwrap();
+        let first = Published::write(&place, "http://127.0.0.1:1/v1", None, None).unwrap();
         fs::remove_file(&place).unwrap();
-        let _second = Published::write(&place, "http://127.0.0.1:2/v1", None).unwrap();
+        let _second = Published::write(&place, "http://127.0.0.1:2/v1", None, None).unwrap();
         drop(first);
         assert_eq!(find(&place).unwrap().unwrap().url, "http://127.0.0.1:2/v1");
     }
@@ -243,7 +264,7 @@ mod tests {
     #[test]
     fn what_others_can_read_or_have_put_there_is_refused() {
         let (runtime, place) = fresh();
-        let _published = Published::write(&place, "http://127.0.0.1:1/v1", None).unwrap();
+        let _published = Published::write(&place, "http://127.0.0.1:1/v1", None, None).unwrap();
         let refused = |what: &str| {
             let failure = find(&place).unwrap_err();
             let shown = format!("{:#}", anyhow::Error::from(failure));

@@ -13,6 +13,9 @@ pub(crate) struct Connection {
     /// File that holds the token and that nobody else may read
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub(crate) token_file: Option<PathBuf>,
+    /// File with certificates in PEM form that are trusted besides those of the system
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Configuration file, instead of sandbox/config.toml in the user's configuration directory
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub(crate) config: Option<PathBuf>,

@@ -12,7 +12,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::arguments::{Arguments, Manual};
 use crate::{exit, output};
 
-const ENVIRONMENT: [(&str, &str); 6] = [
+const ENVIRONMENT: [(&str, &str); 7] = [
     (
         "SANDBOX_API_URL",
         "Base address of the API, unless --api-url is given.",
@@ -21,6 +21,10 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     (
         "SANDBOX_CONFIG",
         "The configuration file, unless --config is given.",
+    ),
+    (
+        "SSL_CERT_FILE",
+        "A file with certificates in PEM form that are trusted instead of those of the system; --ca-file adds to them.",
     ),
     (
         "NO_COLOR",
@@ -36,12 +40,12 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 const FILES: [(&str, &str); 2] = [
     (
         "$XDG_CONFIG_HOME/sandbox/config.toml, or ~/.config/sandbox/config.toml",
-        "The configuration file, with the keys api-url, and token or token-file. The token is sent to that address \
-         only. A file that holds a token must be its owner's alone. A key that is not known is an error.",
+        "The configuration file, with the keys api-url, token or token-file, and ca-file. Token and certificates are \
+         for that address only. A file that holds a token must be its owner's alone. A key that is not known is an error.",
     ),
     (
         "$XDG_RUNTIME_DIR/sandbox/server.json",
-        "Where the server that sandbox serve runs listens, and its token. Used when nothing else names an API, but \
+        "Where the server that sandbox serve runs listens, its token, and the certificate it has made. Used when nothing else names an API, but \
          not by sandbox run.",
     ),
 ];

@@ -24,10 +24,11 @@ pub(crate) async fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     }
     let (state_dir, config) = config(serve, tokens, identity.clone())?;
     let server = Server::start(config).await.context("cannot start the server")?;
-    if let Some(identity) = identity.filter(|_| serve.tls_self_signed) {
-        tell_of(&identity, &state_dir)?;
-    }
-    let published = publish(server.url(), generated.as_ref());
+    let ca_file = identity
+        .filter(|_| serve.tls_self_signed)
+        .map(|identity| tell_of(&identity, &state_dir))
+        .transpose()?;
+    let published = publish(server.url(), generated.as_ref(), ca_file.as_deref());
     announce(server.url(), generated.as_ref())?;
     interrupts.next().await;
     drop(published);
@@ -62,14 +63,17 @@ fn identity(serve: &Serve) -> anyhow::Result<Option<TlsIdentity>> {
     Ok(Some(TlsIdentity::self_signed(names)?))
 }
 
-/// What is needed to trust a certificate that was just made.
-fn tell_of(identity: &TlsIdentity, state_dir: &Path) -> anyhow::Result<()> {
-    let path = state_dir.join("certificate.pem");
+/// What is needed to trust a certificate that was just made, and the file that it is in.
+fn tell_of(identity: &TlsIdentity, state_dir: &Path) -> anyhow::Result<PathBuf> {
+    let path = std::path::absolute(state_dir)?.join("certificate.pem");
     std::fs::write(&path, identity.certificate_pem())
         .with_context(|| format!("cannot write {}", path.display()))?;
     output::message(&format!("certificate SHA-256 {}", identity.fingerprint()));
-    output::message(&format!("clients trust it with SSL_CERT_FILE={}", path.display()));
-    Ok(())
+    output::message(&format!(
+        "it is trusted with --ca-file {path}, and by many programs with SSL_CERT_FILE={path}",
+        path = path.display()
+    ));
+    Ok(path)
 }
 
 fn config(
@@ -114,9 +118,9 @@ fn limits(serve: &Serve) -> anyhow::Result<Limits> {
 }
 
 /// Lets the user's commands find the server. One that they have to be told of is still a server.
-fn publish(url: &str, token: Option<&SecretString>) -> Option<Published> {
+fn publish(url: &str, token: Option<&SecretString>, ca_file: Option<&Path>) -> Option<Published> {
     let place = runtime_file::place(|name| env::var_os(name).map(Into::into));
-    match Published::write(&place, url, token) {
+    match Published::write(&place, url, token, ca_file) {
         Ok(published) => Some(published),
         Err(error) => {
             let error = error.context("commands find this server by SANDBOX_API_URL only");

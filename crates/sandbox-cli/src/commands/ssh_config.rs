@@ -66,6 +66,7 @@ fn proxy_command(program: &Path, id: &str, connection: &Connection) -> anyhow::R
     }
     for (name, path) in [
         ("--token-file", &connection.token_file),
+        ("--ca-file", &connection.ca_file),
         ("--config", &connection.config),
     ] {
         if let Some(path) = path {

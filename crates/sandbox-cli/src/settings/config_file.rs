@@ -17,6 +17,7 @@ pub(crate) struct ConfigFile {
     pub(crate) api_url: Option<String>,
     token: Option<SecretString>,
     token_file: Option<PathBuf>,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -25,6 +26,7 @@ struct Keys {
     api_url: Option<String>,
     token: Option<SecretString>,
     token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
 }
 
 /// `sandbox/config.toml` below `XDG_CONFIG_HOME`, which is `~/.config` unless it is set. A relative path would mean
@@ -82,12 +84,19 @@ impl ConfigFile {
                 "a token needs an `api-url` beside it, the only address it is sent to",
             ));
         }
+        if keys.api_url.is_none() && keys.ca_file.is_some() {
+            return Err(wrong(
+                None,
+                "`ca-file` needs an `api-url` beside it, the only address it is for",
+            ));
+        }
         let beside = path.parent().unwrap_or(Path::new(""));
         Ok(Self {
             path: path.to_owned(),
             api_url: keys.api_url,
             token: keys.token,
             token_file: keys.token_file.map(|file| beside.join(file)),
+            ca_file: keys.ca_file.map(|file| beside.join(file)),
         })
     }
 
@@ -129,7 +138,7 @@ mod tests {
     fn unknown_keys_are_refused_by_file_line_and_name() {
         assert_eq!(
             refusal("# mine\napi-url = \"http://localhost/v1\"\ncolour = \"red\"\n"),
-            "/c/config.toml:3: unknown field `colour`, expected one of `api-url`, `token`, `token-file`"
+            "/c/config.toml:3: unknown field `colour`, expected one of `api-url`, `token`, `token-file`, `ca-file`"
         );
     }
 
@@ -154,14 +163,16 @@ mod tests {
     fn a_token_belongs_to_one_address_and_has_one_place() {
         assert!(refusal("token = \"t\"").contains("api-url"));
         assert!(refusal("token-file = \"t\"").contains("api-url"));
+        assert!(refusal("ca-file = \"t\"").contains("api-url"));
         assert!(refusal("api-url = \"u\"\ntoken = \"t\"\ntoken-file = \"t\"").contains("exclude"));
     }
 
     #[test]
-    fn token_files_lie_beside_the_file_that_names_them() {
-        let text = "api-url = \"u\"\ntoken-file = \"t\"";
+    fn files_lie_beside_the_file_that_names_them() {
+        let text = "api-url = \"u\"\ntoken-file = \"t\"\nca-file = \"pem/c\"";
         let config = ConfigFile::parse(Path::new("/c/config.toml"), text).unwrap();
         assert_eq!(config.token_file.as_deref(), Some(Path::new("/c/t")));
+        assert_eq!(config.ca_file.as_deref(), Some(Path::new("/c/pem/c")));
     }
 
     #[test]

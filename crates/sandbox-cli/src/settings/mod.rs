@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use sandbox_sessions::{API_TOKEN_VARIABLE, API_URL_VARIABLE, SecretString};
 
 pub(crate) use config_file::{ConfigFile, default_path};
-pub(crate) use private_file::check_private;
+pub(crate) use private_file::{check_private, read_certificates};
 
 use crate::arguments::Connection;
 use crate::exit;
@@ -45,6 +45,8 @@ impl<T> Setting<T> {
 pub(crate) struct Settings {
     pub(crate) api_url: Option<Setting<String>>,
     pub(crate) token: Option<Setting<SecretString>>,
+    /// Certificates to trust besides the system's.
+    pub(crate) ca_file: Option<PathBuf>,
     /// Where the configuration file is, or would be.
     pub(crate) config_path: Option<PathBuf>,
 }
@@ -82,6 +84,7 @@ impl Settings {
         let mut settings = Self {
             api_url,
             token,
+            ca_file: connection.ca_file.clone(),
             config_path,
         };
         if let Some(file) = file {
@@ -90,7 +93,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The file's token is for the file's address: sent to another one, it would be given away.
+    /// The file's token is for the file's address: sent to another one, it would be given away. So is what it trusts.
     fn fill_in(&mut self, file: ConfigFile) -> Result<(), Failure> {
         if self.api_url.is_some() || file.api_url.is_none() {
             return Ok(());
@@ -98,6 +101,7 @@ impl Settings {
         if self.token.is_none() {
             self.token = file.token()?;
         }
+        self.ca_file = self.ca_file.take().or(file.ca_file);
         self.api_url = file.api_url.map(|url| Setting::new(url, Origin::File(file.path)));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Files with secrets: used only where nobody else can read or change them.
+//! Files that settings name. Those with secrets are used only where nobody else can read or change them.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -11,8 +11,8 @@ use super::shown;
 use crate::exit;
 use crate::failure::Failure;
 
-/// The largest file, in bytes, that is read.
-const LIMIT: u64 = 64 << 10;
+/// The largest file, in bytes, that is read. Those with the certificates of a system's authorities take 200 KiB.
+const LIMIT: u64 = 1 << 20;
 
 /// Opens without waiting for the other end of what is no regular file.
 pub(super) fn open(path: &Path) -> io::Result<File> {
@@ -52,6 +52,14 @@ pub(crate) fn check_private(path: &Path, metadata: &Metadata) -> Result<(), Fail
         return Err(Failure::new(exit::BAD_CONFIGURATION, message).with_hint(hint));
     }
     Ok(())
+}
+
+/// Certificates to trust, which are no secret.
+pub(crate) fn read_certificates(path: &Path) -> Result<String, Failure> {
+    open(path).and_then(read_text).map_err(|error| {
+        let message = format!("cannot read the certificates in {}", shown(path));
+        Failure::new(exit::BAD_CONFIGURATION, message).with_source(error)
+    })
 }
 
 /// A token in a file of its own.

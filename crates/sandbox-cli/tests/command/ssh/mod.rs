@@ -104,9 +104,13 @@ impl House {
         self.place.directory.path().join(name)
     }
 
-    /// Writes what `ssh-config` prints.
+    /// Writes what `ssh-config` prints. What is trusted over TLS is said in it.
     fn config(&self, arguments: &[&str]) -> PathBuf {
-        let printed = self.output(&[&["ssh-config"], arguments].concat());
+        let mut command = self.command(&[&["ssh-config"], arguments].concat());
+        if let Some(certificate) = &self.serve.certificate {
+            command.arg("--ca-file").arg(certificate);
+        }
+        let printed = command.output().unwrap();
         assert!(printed.status.success(), "{}", stderr(&printed));
         let path = self.path("ssh_config");
         fs::write(&path, &printed.stdout).unwrap();
@@ -124,6 +128,7 @@ impl House {
         }
         let mut command = self.serve.reached_by(self.place.program(program.as_ref(), &[]));
         command
+            .env_remove("SSL_CERT_FILE")
             .arg("-F")
             .arg(config)
             .args(["-o", "BatchMode=yes"])
