@@ -189,13 +189,11 @@ async fn a_file_replaces_another_only_when_it_is_complete(house: Arc<House>) {
     // And one that nobody waits for.
     let begun = Arc::new(AtomicU64::new(0));
     let bytes = begun.clone();
-    let upload = ssh
-        .upload(&large, "target")
-        .progress(move |progress| {
-            bytes.store(progress.bytes, Ordering::Relaxed);
-            // Or the disk would be full before it is given up.
-            std::thread::sleep(Duration::from_millis(5));
-        });
+    let upload = ssh.upload(&large, "target").progress(move |progress| {
+        bytes.store(progress.bytes, Ordering::Relaxed);
+        // Or the disk would be full before it is given up.
+        std::thread::sleep(Duration::from_millis(5));
+    });
     let uploading = tokio::spawn(async move { upload.await });
     while begun.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;

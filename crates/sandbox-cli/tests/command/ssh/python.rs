@@ -1,7 +1,7 @@
 //! Python's paramiko, through a CONNECT that is made by hand.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,9 @@ pub(super) const TESTS: [Test; 2] = [
     ("paramiko_needs_no_key", without_key),
     ("paramiko_needs_the_key_of_a_session", with_key),
 ];
+
+/// Within the test program, whose users may not be able to read where it was built from.
+const SCRIPT: &str = include_str!("paramiko_client.py");
 
 /// Nine targets with each of three headers.
 const FORMS: usize = 9 * 3;
@@ -49,9 +52,10 @@ fn assert_all_forms_work(house: &House, python: &str, key: Value, wrong_key: Val
         "key": key,
         "wrong_key": wrong_key,
     });
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/command/ssh/paramiko_client.py");
-    let script = house.place.program(python.as_ref(), &[script.to_str().unwrap()]);
-    let output = with_input(script, settings.to_string().as_bytes());
+    let script = house.path("paramiko_client.py");
+    fs::write(&script, SCRIPT).unwrap();
+    let client = house.place.program(python.as_ref(), &[script.to_str().unwrap()]);
+    let output = with_input(client, settings.to_string().as_bytes());
     let said = stdout(&output);
     assert!(output.status.success(), "{said}{}", stderr(&output));
     let forms: BTreeSet<&str> = said.lines().collect();
