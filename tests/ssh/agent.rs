@@ -1,6 +1,7 @@
 //! The agent of a session, seen from outside: PID 1 of its sandbox.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use sandbox_agent::memory;
 use sandbox_sessions::SessionId;
@@ -15,12 +16,9 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// To be called once the session has been used: what a program maps of itself is no news then.
-    pub(crate) fn of(state: &std::path::Path, session: SessionId) -> Self {
-        // Ephemeral servers each have a directory of their own in the one they are given.
-        let mut servers = fs::read_dir(state).expect("a directory").flatten();
-        let path = format!("sessions/{session}/record.json");
-        let record = servers.find_map(|server| fs::read(server.path().join(&path)).ok());
-        let record: serde_json::Value = serde_json::from_slice(&record.expect("a record")).expect("JSON");
+    pub(crate) fn of(state: &Path, session: SessionId) -> Self {
+        let record = fs::read(session_directory(state, session).join("record.json")).expect("a record");
+        let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
         let process = Process(record["sandbox"]["pid"].as_u64().expect("a process") as u32);
         Self {
             before: process.memory("VmRSS"),
@@ -41,4 +39,14 @@ impl Agent {
         let taken = self.process.memory("VmHWM").saturating_sub(self.before);
         assert!(taken <= bound as u64, "the agent took {taken} bytes of {bound}");
     }
+}
+
+/// Where a server keeps what is known about a session.
+pub(crate) fn session_directory(state: &Path, session: SessionId) -> PathBuf {
+    // Ephemeral servers each have a directory of their own in the one they are given.
+    let servers = fs::read_dir(state).expect("a directory").flatten();
+    let mut sessions = servers.map(|server| server.path().join(format!("sessions/{session}")));
+    sessions
+        .find(|directory| directory.exists())
+        .expect("the session")
 }

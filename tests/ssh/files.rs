@@ -21,6 +21,7 @@ pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
         a_thousand_small_files_go_there_and_back,
         a_file_replaces_another_only_when_it_is_complete,
         links_and_special_files_lead_nowhere_else,
+        nor_do_they_over_http,
         sftp_does_what_it_says,
         what_goes_wrong_is_told,
     ]
@@ -281,6 +282,53 @@ async fn links_and_special_files_lead_nowhere_else(house: Arc<House>) {
     rustix::fs::mkfifoat(rustix::fs::CWD, here.path().join("fifo"), 0o600.into()).unwrap();
     let error = ssh.upload(here.path().join("fifo"), "x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Operation, "{error:?}");
+    session.delete().await.unwrap();
+}
+
+async fn nor_do_they_over_http(house: Arc<House>) {
+    const SECRET: &str = "a secret of this machine";
+    let session = house.session().await;
+    let here = tempfile::tempdir().unwrap();
+    let secret = here.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let path = secret.display();
+    let links = format!(
+        "ln -s {path} absolute; ln -s ../../../../../../..{path} relative; ln -s /proc/self/root{path} root; \
+         ln -s /proc/1/root{path} first; mkfifo fifo; ln -s fifo to-fifo; ln -s /dev/zero device; ln -s loop loop; \
+         mkdir -p away; ln -s {folder} folder",
+        folder = here.path().display()
+    );
+    assert!(session.run_command(links).await.unwrap().success());
+    let names = [
+        "absolute",
+        "relative",
+        "root",
+        "first",
+        "fifo",
+        "to-fifo",
+        "device",
+        "loop",
+        "/dev/zero",
+        "/dev/tty",
+        "folder/secret",
+    ];
+    for name in names {
+        let error = session.download_file(name).await.unwrap_err();
+        assert!(
+            matches!(error.status_code(), Some(400 | 403 | 404)),
+            "{name}: {error:?}"
+        );
+    }
+    for name in names {
+        for overwrite in [false, true] {
+            // In its place, if at all.
+            let _ = session.upload_file(name, "from here").overwrite(overwrite).await;
+            assert_eq!(std::fs::read_to_string(&secret).unwrap(), SECRET, "{name}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 1);
+    let replaced = session.run_command("cat absolute fifo device").await.unwrap();
+    assert_eq!(replaced.stdout(), "from herefrom herefrom here");
     session.delete().await.unwrap();
 }
 

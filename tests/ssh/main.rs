@@ -10,6 +10,7 @@
 )]
 
 mod agent;
+mod answers;
 mod bulk;
 mod commands;
 mod cycles;
@@ -18,12 +19,14 @@ mod files;
 mod house;
 mod login;
 mod noise;
+mod openssh;
 mod ports;
 mod process;
 mod processes;
 mod resume;
 mod role;
 mod server;
+mod token;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,14 +49,17 @@ fn main() -> ExitCode {
         }
     };
     let trials = [
+        answers::trials(&house),
         bulk::trials(&house),
         commands::trials(&house),
         cycles::trials(&house),
         endings::trials(&house),
         files::trials(&house),
         login::trials(&house),
+        openssh::trials(&house),
         ports::trials(&house),
         processes::trials(&house),
+        token::trials(&house),
         resume::trials(&house),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
