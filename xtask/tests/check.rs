@@ -39,6 +39,29 @@ fn a_step_is_named_and_timed() {
 }
 
 #[test]
+fn clients_that_are_missing_are_named_and_fail_in_ci_only() {
+    let without = |ci: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        // Where there is nothing, not even what could install something.
+        let command = command.env("PATH", "/nowhere").env("CI", ci);
+        command.args(["check", "--only", "clients"]).output().unwrap()
+    };
+    let missing = "there is no OpenSSH client, no rsync";
+    let output = without("");
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        printed(&output).contains(&format!("skipped: {missing}")),
+        "{output:?}"
+    );
+    let output = without("true");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains(missing),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn an_unknown_step_is_refused() {
     let output = check(&["--only", "everything"]);
     assert_eq!(output.status.code(), Some(1));

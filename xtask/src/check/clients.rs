@@ -16,7 +16,7 @@ struct Client {
 
 const CLIENTS: [Client; 3] = [
     Client {
-        name: "OpenSSH's client",
+        name: "OpenSSH client",
         check: &[&["ssh", "-V"]],
         package: "openssh-client",
     },
@@ -26,7 +26,7 @@ const CLIENTS: [Client; 3] = [
         package: "rsync",
     },
     Client {
-        name: "Python's paramiko",
+        name: "paramiko for Python",
         // That of the system may have it where another one comes first.
         check: &[
             &["python3", "-c", "import paramiko"],
