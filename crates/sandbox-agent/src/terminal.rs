@@ -48,8 +48,9 @@ pub(crate) fn resize(terminal: &Terminal, size: Size) -> io::Result<()> {
 pub(crate) fn type_end_of_file(keyboard: &Sender) {
     let Ok(modes) = tcgetattr(keyboard) else { return };
     if modes.local_modes.contains(LocalModes::ICANON) {
-        // Where there is no room for it the program reads nothing anyway.
-        let _ = keyboard.try_write(&[modes.special_codes[SpecialCodeIndex::VEOF]]);
+        // Not by way of the runtime, which writes nothing before it has heard that there is room. Where there is none the
+        // program reads nothing anyway.
+        let _ = rustix::io::write(keyboard, &[modes.special_codes[SpecialCodeIndex::VEOF]]);
     }
 }
 

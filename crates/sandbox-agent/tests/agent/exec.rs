@@ -78,6 +78,14 @@ async fn environment() {
     for expected in ["USER=sandbox", "LOGNAME=sandbox", "LANG=C.UTF-8"] {
         assert!(lines.contains(&expected), "{environment}");
     }
+    for absolute in ["HOME=/", "SHELL=/"] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(absolute)),
+            "{environment}"
+        );
+    }
+    // There is no terminal whose kind one could name.
+    assert!(!environment.contains("TERM="), "{environment}");
     assert!(
         lines
             .iter()

@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// Takes any host key: what is tested here begins after the login.
-struct Trusting;
+pub(crate) struct Trusting;
 
 impl client::Handler for Trusting {
     type Error = russh::Error;
@@ -33,7 +33,7 @@ impl client::Handler for Trusting {
     }
 }
 
-async fn connect(agent: &TestAgent) -> Handle<Trusting> {
+pub(crate) async fn connect(agent: &TestAgent) -> Handle<Trusting> {
     let stream = WriteBehind::new(agent.stream().await);
     let mut handle = client::connect_stream(Default::default(), stream, Trusting)
         .await

@@ -9,6 +9,7 @@
 
 mod authentication;
 mod exec;
+mod extensions;
 mod flow;
 mod forward;
 mod harness;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         openssh::trials(),
         sandbox::trials(),
         sftp::trials(),
+        extensions::trials(),
         terminal::trials(),
     ]
     .into_iter()

@@ -12,6 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_shell_on_a_terminal_echoes_resizes_and_ends", shell),
         trial("control_characters_become_signals", control_characters),
         trial("the_end_of_input_ends_a_reader_of_lines", end_of_input),
+        trial("an_input_that_ends_at_once_ends_a_reader", end_at_once),
         trial("a_slow_reader_gets_the_last_output_of_a_terminal", slow_reader),
         trial("background_processes_do_not_hold_a_terminal_open", background),
     ]
@@ -89,6 +90,20 @@ async fn end_of_input() {
     exec.input.finish().await.unwrap();
     until(&mut exec, &mut seen, "read all").await;
     assert_eq!(end(&mut exec).await, Exit::Code(0));
+}
+
+/// Before anything has been written to the terminal, or the program has begun.
+async fn end_at_once() {
+    let agent = TestAgent::start();
+    let client = agent.user().await;
+    for _ in 0..20 {
+        let mut exec = client
+            .exec(ExecRequest::command("cat").terminal("xterm", SIZE))
+            .await
+            .unwrap();
+        exec.input.finish().await.unwrap();
+        assert_eq!(end(&mut exec).await, Exit::Code(0));
+    }
 }
 
 /// Somebody reads so slowly that the program has long ended when its last output finds room.
