@@ -18,6 +18,9 @@ pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
         a_registered_key_is_asked_for,
         keys_that_cannot_be_used_are_refused_at_once,
         another_host_key_is_noticed,
+        a_file_of_known_hosts_decides,
+        new_host_keys_are_learned_where_that_is_asked_for,
+        an_own_http_client_carries_no_ssh,
         refusals_of_the_api_are_told,
         a_server_that_says_nothing_is_given_up,
         a_tunnel_is_usable_without_ssh,
@@ -117,6 +120,101 @@ async fn another_host_key_is_noticed(house: Arc<House>) {
     )
     .await;
     hello(&session.ssh().danger_accept_any_host_key().await.unwrap()).await;
+    session.delete().await.unwrap();
+}
+
+#[track_caller]
+fn assert_refused(result: Result<SessionSshClient, Error>, code: Option<&str>) {
+    let error = result.expect_err("it must not connect");
+    assert_eq!(error.error_code(), code, "{error:?}");
+    assert_eq!(error.ssh_phase(), Some(Phase::KeyExchange));
+    // Trying again would change nothing.
+    assert_eq!((error.attempts(), error.is_retryable()), (1, false), "{error:?}");
+}
+
+async fn a_file_of_known_hosts_decides(house: Arc<House>) {
+    let session = house.session().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("known_hosts");
+    let connect = || session.ssh().known_hosts(&file).into_future();
+    let key = session.ssh_host_key().unwrap().to_owned();
+    let other = keys::generate().unwrap().public_key().to_openssh().unwrap();
+    let unknown = Some("HOST_KEY_UNKNOWN");
+    assert_refused(connect().await, unknown);
+    assert!(!file.exists());
+    std::fs::write(&file, format!("elsewhere {key}\nnonsense\n")).unwrap();
+    assert_refused(connect().await, unknown);
+    std::fs::write(&file, format!("# of a test\nelsewhere,{} {key}\n", session.id())).unwrap();
+    hello(&connect().await.unwrap()).await;
+    std::fs::write(&file, format!("{} {other}\n", session.id())).unwrap();
+    assert_refused(connect().await, Some("HOST_KEY_MISMATCH"));
+    std::fs::write(&file, format!("{} {key}\n@revoked * {key}\n", session.id())).unwrap();
+    assert_refused(connect().await, Some("HOST_KEY_MISMATCH"));
+    // As `ssh-keygen -H` leaves it.
+    std::fs::write(&file, format!("{} {key}\n", session.id())).unwrap();
+    let hashed = std::process::Command::new("ssh-keygen")
+        .arg("-H")
+        .arg("-f")
+        .arg(&file)
+        .output();
+    if hashed.is_ok_and(|output| output.status.success()) {
+        assert!(std::fs::read_to_string(&file).unwrap().starts_with("|1|"));
+        hello(&connect().await.unwrap()).await;
+    } else {
+        println!("skipped: no ssh-keygen that hashes names");
+    }
+    // What cannot be read is not taken for empty.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let error = session.ssh().known_hosts_accept_new(&file).await.unwrap_err();
+    assert!(error.to_string().contains("known_hosts"), "{error}");
+    session.delete().await.unwrap();
+}
+
+async fn new_host_keys_are_learned_where_that_is_asked_for(house: Arc<House>) {
+    let (session, second) = (house.session().await, house.session().await);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("new/known_hosts");
+    hello(&session.ssh().known_hosts_accept_new(&file).await.unwrap()).await;
+    // A last line that somebody has not ended.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.trim_end()).unwrap();
+    hello(&second.ssh().known_hosts_accept_new(&file).await.unwrap()).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = |session: &sandbox_sessions::Session| {
+        let key: Vec<_> = session.ssh_host_key().unwrap().split(' ').take(2).collect();
+        format!("{} {}\n", session.id(), key.join(" "))
+    };
+    assert_eq!(text, line(&session) + &line(&second));
+    // They count from now on, and are not written again.
+    hello(&session.ssh().known_hosts(&file).await.unwrap()).await;
+    hello(&session.ssh().known_hosts_accept_new(&file).await.unwrap()).await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let swapped = text
+        .replace(&session.id().to_string(), "x")
+        .replace(&second.id().to_string(), &session.id().to_string());
+    std::fs::write(&file, &swapped).unwrap();
+    assert_refused(
+        session.ssh().known_hosts_accept_new(&file).await,
+        Some("HOST_KEY_MISMATCH"),
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), swapped);
+    for session in [session, second] {
+        session.delete().await.unwrap();
+    }
+}
+
+async fn an_own_http_client_carries_no_ssh(house: Arc<House>) {
+    let session = house.session().await;
+    let client = SessionsClient::builder()
+        .url(house.client().api_url())
+        .token(house.token())
+        .http_client(reqwest::Client::new())
+        .build()
+        .unwrap();
+    let error = assert_failed(client.ssh(&session.id()).await, ErrorKind::InvalidArgument, None);
+    assert!(error.to_string().contains("http_client"), "{error}");
+    assert!(client.ssh(&session.id()).open_tunnel().await.is_err());
     session.delete().await.unwrap();
 }
 

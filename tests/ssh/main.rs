@@ -15,6 +15,7 @@ mod bulk;
 mod commands;
 mod cycles;
 mod endings;
+mod environment;
 mod files;
 mod house;
 mod login;
@@ -24,6 +25,7 @@ mod ports;
 mod process;
 mod processes;
 mod resume;
+mod retries;
 mod role;
 mod server;
 mod token;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         commands::trials(&house),
         cycles::trials(&house),
         endings::trials(&house),
+        environment::trials(&house),
         files::trials(&house),
         login::trials(&house),
         openssh::trials(&house),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         processes::trials(&house),
         token::trials(&house),
         resume::trials(&house),
+        retries::trials(&house),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     Arc::into_inner(house).expect("every trial has ended").stop();

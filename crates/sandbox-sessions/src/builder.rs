@@ -64,12 +64,12 @@ impl HttpSource {
         }
     }
 
-    /// The same settings for what HTTP clients do not do.
+    /// The same settings for what HTTP clients do not do. Those of a client of the caller's own nobody can read.
     #[cfg(feature = "ssh")]
-    pub(crate) fn tunnels(&self, url: &ApiUrl, token: &BearerToken) -> Result<TunnelSettings, Error> {
+    pub(crate) fn tunnels(&self, url: &ApiUrl, token: &BearerToken) -> Result<Option<TunnelSettings>, Error> {
         match self {
-            Self::Settings(settings) => settings.tunnels(url, token),
-            Self::Given(_) => HttpSettings::default().tunnels(url, token),
+            Self::Settings(settings) => settings.tunnels(url, token).map(Some),
+            Self::Given(_) => Ok(None),
         }
     }
 }
@@ -180,7 +180,9 @@ impl SessionsClientBuilder {
     /// Sends all requests with this HTTP client, for its proxies, certificates or connection pool. A timeout
     /// of its own should exceed the longest code timeout, because the shorter of two timeouts wins.
     ///
-    /// SSH does not go through it: that uses the proxies of the environment and the system's certificates.
+    /// SSH does not go through it, and would have to guess at its proxies and certificates: it is refused with
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument). A second client, without an HTTP client of its own, connects:
+    /// `client.ssh(session.id())`.
     ///
     /// ```no_run
     /// use sandbox_sessions::SessionsClient;

@@ -65,8 +65,9 @@ struct Inner {
     url: ApiUrl,
     timeout: Duration,
     retries: RetryPolicy,
+    /// `None` with an HTTP client of the caller's own.
     #[cfg(feature = "ssh")]
-    tunnels: crate::ssh::TunnelSettings,
+    tunnels: Option<crate::ssh::TunnelSettings>,
     /// Whether the API has shown that it knows the header `Idempotency-Key`.
     knows_idempotency_keys: AtomicBool,
 }
@@ -162,8 +163,13 @@ impl SessionsClient {
     }
 
     #[cfg(feature = "ssh")]
-    pub(crate) fn tunnels(&self) -> &crate::ssh::TunnelSettings {
-        &self.0.tunnels
+    pub(crate) fn tunnels(&self) -> Result<&crate::ssh::TunnelSettings, Error> {
+        self.0.tunnels.as_ref().ok_or_else(|| {
+            Error::invalid_argument(
+                "http_client",
+                "does not carry SSH; connect by a client without an own one",
+            )
+        })
     }
 
     pub(crate) fn api(&self) -> &sandbox_api::Client {

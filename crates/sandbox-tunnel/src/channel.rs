@@ -1,8 +1,8 @@
-//! One SSH session channel: opened within a time, closed when dropped.
+//! One SSH channel: opened within a time, closed when dropped.
 
 use std::sync::Arc;
 
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 use tokio::{runtime::Handle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,12 @@ pub(crate) struct Receiver {
 }
 
 pub(crate) async fn open(client: &SshClient) -> Result<(Sender, Receiver), Error> {
-    let (reader, writer) = client.open_channel().await?.split();
+    Ok(halves(client, client.open_channel().await?))
+}
+
+/// The two sides of a channel that was just opened.
+pub(crate) fn halves(client: &SshClient, channel: Channel<Msg>) -> (Sender, Receiver) {
+    let (reader, writer) = channel.split();
     let (runtime, ended) = (Handle::current(), CancellationToken::new());
     let receiver = Receiver {
         half: Some(reader),
@@ -44,7 +49,7 @@ pub(crate) async fn open(client: &SshClient) -> Result<(Sender, Receiver), Error
         runtime,
         ended,
     };
-    Ok((Sender(Arc::new(open)), receiver))
+    (Sender(Arc::new(open)), receiver)
 }
 
 impl Sender {
@@ -54,6 +59,11 @@ impl Sender {
 
     pub(crate) fn half(&self) -> &ChannelWriteHalf<Msg> {
         &self.0.half
+    }
+
+    /// Told when the channel has ended: by its receiver, which has to go on receiving for that.
+    pub(crate) fn end(&self) -> CancellationToken {
+        self.0.ended.clone()
     }
 
     /// Waits until the channel, or the connection, has ended.

@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     Auth, Error, ErrorKind, Exec, ExecOutput, ExecRequest, HostKey, Phase, Sftp, SshConfig, TcpChannel,
-    Timeouts,
+    Timeouts, channel,
     transport::{Backlog, WriteBehind},
 };
 
@@ -97,7 +97,10 @@ impl SshClient {
         let mut handle = timeout(config.timeouts.key_exchange, connecting)
             .await
             .map_err(|_| Error::new(Phase::KeyExchange, ErrorKind::TimedOut))?
-            .map_err(|error| Error::ssh(Phase::KeyExchange, error))?;
+            .map_err(|stopped| match stopped {
+                Stopped::By(error) => Error::ssh(Phase::KeyExchange, error),
+                Stopped::ByUs(error) => error,
+            })?;
         timeout(config.timeouts.authentication, authenticate(&mut handle, config))
             .await
             .map_err(|_| Error::new(Phase::Authentication, ErrorKind::TimedOut))??;
@@ -199,7 +202,7 @@ impl SshClient {
             .await
             .map_err(|_| Error::new(Phase::ChannelOpen, ErrorKind::TimedOut))?
             .map_err(|error| Error::ssh(Phase::ChannelOpen, error))?;
-        Ok(TcpChannel::new(self, channel.into_stream()))
+        Ok(TcpChannel::new(channel::halves(self, channel)))
     }
 
     /// Whether the connection has ended. `false` is no promise: a dead peer is noticed late.
@@ -289,17 +292,32 @@ pub(crate) struct Gatekeeper {
     expected: HostKey,
 }
 
-impl client::Handler for Gatekeeper {
-    type Error = russh::Error;
+/// Why a connection does not go on.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    By(russh::Error),
+    /// The host key is not one to trust.
+    ByUs(Error),
+}
 
-    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        Ok(match (&self.expected, offered) {
-            (HostKey::AcceptAny, _) => true,
-            (HostKey::Pinned(expected), PublicKeyOrCertificate::PublicKey { key, .. }) => {
-                expected.key_data() == key.key_data()
-            }
-            (HostKey::Pinned(_), PublicKeyOrCertificate::Certificate(_)) => false,
-        })
+impl From<russh::Error> for Stopped {
+    fn from(error: russh::Error) -> Self {
+        Self::By(error)
+    }
+}
+
+impl client::Handler for Gatekeeper {
+    type Error = Stopped;
+
+    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, Stopped> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = offered else {
+            return Ok(matches!(self.expected, HostKey::AcceptAny));
+        };
+        match &self.expected {
+            HostKey::AcceptAny => Ok(true),
+            HostKey::Pinned(expected) => Ok(expected.key_data() == key.key_data()),
+            HostKey::Known(known) => known.check(key).await.map(|()| true).map_err(Stopped::ByUs),
+        }
     }
 }
 

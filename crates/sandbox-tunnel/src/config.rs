@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
+use crate::KnownHosts;
+
 use russh::{Preferred, SshId, cipher, client, compression, kex, keys::PrivateKey, keys::PublicKey};
 use secrecy::SecretString;
 
@@ -76,6 +78,8 @@ pub enum Auth {
 pub enum HostKey {
     /// Exactly this one.
     Pinned(PublicKey),
+    /// Those that a file knows for the server.
+    Known(KnownHosts),
     /// Any: whoever holds the other end of the stream is trusted.
     AcceptAny,
 }

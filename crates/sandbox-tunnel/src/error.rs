@@ -103,8 +103,10 @@ pub enum ErrorKind {
     Untrusted,
     /// The time set for the phase passed.
     TimedOut,
-    /// The server's host key is not the pinned one.
+    /// The server's host key is not the pinned one, or another one is known for it, or it was revoked.
     HostKeyMismatch,
+    /// No host key is known for the server.
+    HostKeyUnknown,
     /// The server accepted none of our credentials.
     Unauthorized,
     /// The server said no to this request.
@@ -280,6 +282,7 @@ impl fmt::Display for ErrorKind {
             Self::Untrusted => "the certificate is not trusted",
             Self::TimedOut => "timed out",
             Self::HostKeyMismatch => "the host key is not the expected one",
+            Self::HostKeyUnknown => "no host key is known for the server",
             Self::Unauthorized => "the server did not accept the credentials",
             Self::Refused => "refused by the server",
             Self::Disconnected => "the connection ended",

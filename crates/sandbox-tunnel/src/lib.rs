@@ -43,6 +43,7 @@ mod exec;
 #[cfg(unix)]
 mod key_agent;
 pub mod keys;
+mod known_hosts;
 mod run;
 mod sftp;
 mod tcp;
@@ -56,6 +57,7 @@ pub use connect::{Proxies, Refusal, Tls, Tunnel, TunnelConfig, TunnelTimeouts};
 pub use error::{Error, ErrorKind, Phase};
 pub use exec::{Exec, ExecEvent, ExecInput, ExecOutputStream, ExecRequest, Exit, Signal, TerminalSize};
 pub use keys::{PrivateKey, PublicKey};
+pub use known_hosts::KnownHosts;
 pub use run::ExecOutput;
 pub use sftp::{Create, DirEntry, FileKind, Metadata, Sftp, SftpFile};
 pub use tcp::TcpChannel;

@@ -1,17 +1,29 @@
 //! A TCP connection made by the server.
 
 use std::{
-    fmt, io,
+    fmt,
+    future::Future,
+    io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use russh::{ChannelStream, client::Msg};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, Bytes};
+use russh::ChannelMsg;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::mpsc,
+    task::JoinHandle,
+};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::SshClient;
+use crate::channel::{Receiver, Sender};
 
-/// A TCP connection that the server has made, as [`SshClient::connect_tcp`] asked it to.
+/// A TCP connection that the server has made, as [`SshClient::connect_tcp`](crate::SshClient::connect_tcp) asked it to.
+///
+/// The end of one direction leaves the other open. When the server has closed the connection, writing fails, also a write
+/// that was waiting for the server to take more. Dropping it closes the connection at once; to wait until everything has
+/// arrived there is [`closed`](Self::closed).
 ///
 /// ```no_run
 /// # async fn example(client: sandbox_tunnel::SshClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -23,16 +35,73 @@ use crate::SshClient;
 /// # }
 /// ```
 pub struct TcpChannel {
-    stream: ChannelStream<Msg>,
-    // Keeps the connection alive.
-    _client: SshClient,
+    to_server: Pin<Box<dyn AsyncWrite + Send + Sync>>,
+    from_server: mpsc::Receiver<Bytes>,
+    /// What was received and not read yet.
+    current: Bytes,
+    /// The library makes who writes wait for a window that a closed channel never gets.
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+    receiving: JoinHandle<()>,
+    /// Closes the channel when it is dropped, and keeps the connection alive.
+    sender: Sender,
 }
 
 impl TcpChannel {
-    pub(crate) fn new(client: &SshClient, stream: ChannelStream<Msg>) -> Self {
+    pub(crate) fn new((sender, receiver): (Sender, Receiver)) -> Self {
+        let (pieces, from_server) = mpsc::channel(1);
         Self {
-            stream,
-            _client: client.clone(),
+            to_server: Box::pin(sender.half().make_writer()),
+            from_server,
+            current: Bytes::new(),
+            ended: Box::pin(sender.end().cancelled_owned()),
+            receiving: tokio::spawn(receive(receiver, pieces)),
+            sender,
+        }
+    }
+
+    /// Waits until the server has closed the connection, which it does when both directions have ended and everything
+    /// that was written has gone where it should. Dropping the channel before may lose the last of it.
+    ///
+    /// ```no_run
+    /// use tokio::io::copy_bidirectional;
+    ///
+    /// # async fn example(
+    /// #     mut here: tokio::net::TcpStream,
+    /// #     mut there: sandbox_tunnel::TcpChannel,
+    /// # ) -> std::io::Result<()> {
+    /// let closed = there.closed();
+    /// copy_bidirectional(&mut here, &mut there).await?;
+    /// closed.await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.sender.end().cancelled_owned()
+    }
+
+    /// Fails once the channel has ended; wakes the task when it does.
+    fn check_open(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.ended.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the server has closed the connection",
+            )),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+/// Hands over what comes, and after the end of that goes on to the end of the channel. Waits while nobody reads.
+async fn receive(mut receiver: Receiver, pieces: mpsc::Sender<Bytes>) {
+    let mut pieces = Some(pieces);
+    while let Some(message) = receiver.next().await {
+        match (message, &pieces) {
+            (ChannelMsg::Data { data }, Some(reader)) => {
+                // Dropped with this task only.
+                let _ = reader.send(data).await;
+            }
+            (ChannelMsg::Eof, _) => pieces = None,
+            _ => {}
         }
     }
 }
@@ -43,7 +112,16 @@ impl AsyncRead for TcpChannel {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        while self.current.is_empty() {
+            match ready!(self.from_server.poll_recv(cx)) {
+                Some(bytes) => self.current = bytes,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.current.len().min(buf.remaining());
+        buf.put_slice(self.current.get(..count).unwrap_or_default());
+        self.current.advance(count);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -53,15 +131,22 @@ impl AsyncWrite for TcpChannel {
             // The library takes it for the end.
             return Poll::Ready(Ok(0));
         }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        self.check_open(cx)?;
+        self.to_server.as_mut().poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.to_server.as_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.to_server.as_mut().poll_shutdown(cx)
+    }
+}
+
+impl Drop for TcpChannel {
+    fn drop(&mut self) {
+        self.receiving.abort();
     }
 }
 

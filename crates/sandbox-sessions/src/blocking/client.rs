@@ -85,6 +85,11 @@ impl SessionsClient {
         Self(client)
     }
 
+    #[cfg(feature = "ssh")]
+    pub(super) fn inner(&self) -> &crate::SessionsClient {
+        &self.0
+    }
+
     /// The API's base URL, without a trailing slash.
     #[must_use]
     pub fn api_url(&self) -> &str {

@@ -17,6 +17,9 @@
 //! # Ok::<(), sandbox_sessions::Error>(())
 //! ```
 //!
+//! With the feature `ssh` there is `SessionSshClient`, for commands, copies and ports; what streams over SSH is for the
+//! async client.
+//!
 //! # In an async runtime
 //!
 //! A call in the middle of a Tokio task would hold up all other tasks of its thread. It fails with
@@ -28,6 +31,8 @@ mod download;
 mod request;
 mod session;
 mod session_iter;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod wait;
 mod wait_until;
 
@@ -36,6 +41,8 @@ pub use download::Download;
 pub use request::{Operation, Request};
 pub use session::Session;
 pub use session_iter::SessionIter;
+#[cfg(feature = "ssh")]
+pub use ssh::SessionSshClient;
 pub use wait_until::WaitUntil;
 
 /// A session that is deleted when this is dropped, made by [`Session::delete_on_drop`].

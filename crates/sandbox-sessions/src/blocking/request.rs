@@ -3,8 +3,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+#[cfg(feature = "ssh")]
+use super::SessionSshClient;
 use super::wait::wait_for;
 use super::{Download, Session, SessionIter, SessionPage};
+#[cfg(feature = "ssh")]
+use crate::ssh::{
+    ForwardLocal, LocalForward, SessionSshClientBuilder, SshCommandOutput, SshDownload, SshRunCommand,
+    SshUpload, Transferred,
+};
 use crate::{
     CheckHealth, CommandResult, CreateSession, DeleteSession, DownloadFile, Error, FileInfo, GetSession,
     HealthStatus, Language, ListSessions, PauseSession, ResumeSession, RunCode, RunCommand, UploadFile,
@@ -44,7 +51,7 @@ use crate::{
 /// # }
 /// ```
 #[must_use = "a request is sent only by `send`"]
-pub struct Request<R>(R);
+pub struct Request<R>(pub(super) R);
 
 impl<R: Operation> Request<R> {
     pub(super) fn new(request: R) -> Self {
@@ -130,6 +137,15 @@ operations! {
     RunCode => CommandResult, std::convert::identity;
     RunCommand => CommandResult, std::convert::identity;
     UploadFile => FileInfo, std::convert::identity;
+}
+
+#[cfg(feature = "ssh")]
+operations! {
+    SessionSshClientBuilder => SessionSshClient, SessionSshClient::new;
+    SshRunCommand => SshCommandOutput, std::convert::identity;
+    SshUpload => Transferred, std::convert::identity;
+    SshDownload => Transferred, std::convert::identity;
+    ForwardLocal => LocalForward, std::convert::identity;
 }
 
 impl Request<CreateSession> {

@@ -54,6 +54,11 @@ impl Session {
         Self(session)
     }
 
+    #[cfg(feature = "ssh")]
+    pub(super) fn inner(&self) -> &crate::Session {
+        &self.0
+    }
+
     pub(super) fn page(page: crate::SessionPage) -> SessionPage {
         page.map(Self)
     }

@@ -17,11 +17,20 @@ pub(crate) fn from_tunnel_error(error: sandbox_tunnel::Error) -> Error {
         None => described(&error).to_owned(),
     };
     Error::new(kind, message)
+        .permanent(is_permanent(error.kind()))
         .with_answer(Answer {
             error_code: code.map(str::to_owned),
             ..Answer::default()
         })
         .with_source(error)
+}
+
+/// Whether somebody has to change something before it can succeed.
+fn is_permanent(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Untrusted | Kind::HostKeyMismatch | Kind::HostKeyUnknown | Kind::Protocol
+    )
 }
 
 /// Codes are those of the API where it has one for the same.
@@ -36,8 +45,10 @@ fn meaning(error: &sandbox_tunnel::Error) -> (ErrorKind, Option<&'static str>) {
         Kind::AlreadyExists => (ErrorKind::Operation, Some("FILE_EXISTS")),
         Kind::PermissionDenied => (ErrorKind::Operation, Some("PERMISSION_DENIED")),
         Kind::Unsupported => (ErrorKind::Operation, Some("UNSUPPORTED")),
+        Kind::HostKeyMismatch => (ErrorKind::Connection, Some("HOST_KEY_MISMATCH")),
+        Kind::HostKeyUnknown => (ErrorKind::Connection, Some("HOST_KEY_UNKNOWN")),
         Kind::Refused | Kind::Failure => (ErrorKind::Operation, None),
-        // Of the kinds there are: unreachable, untrusted, another host key, disconnected, no SSH.
+        // Of the kinds there are: unreachable, untrusted, disconnected, no SSH.
         _ => (ErrorKind::Connection, None),
     }
 }

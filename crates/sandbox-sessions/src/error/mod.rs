@@ -85,6 +85,8 @@ struct Inner {
     unsent: bool,
     /// An attempt before the last one may have been carried out.
     maybe_done_before: bool,
+    /// It would fail the same way again.
+    permanent: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -108,6 +110,7 @@ impl Error {
             attempts: 0,
             unsent: false,
             maybe_done_before: false,
+            permanent: false,
             source: None,
         }))
     }
@@ -134,6 +137,12 @@ impl Error {
 
     pub(crate) fn unsent(mut self) -> Self {
         self.0.unsent = true;
+        self
+    }
+
+    #[cfg(feature = "ssh")]
+    pub(crate) fn permanent(mut self, permanent: bool) -> Self {
+        self.0.permanent = permanent;
         self
     }
 
@@ -236,6 +245,9 @@ impl Error {
     /// have been created all the same.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
+        if self.0.permanent {
+            return false;
+        }
         match self.0.kind {
             ErrorKind::Connection | ErrorKind::Timeout => true,
             ErrorKind::RateLimited => self.error_code() != Some(SESSION_LIMIT_REACHED),

@@ -7,7 +7,7 @@ use crate::Error;
 ///
 /// # What is repeated
 ///
-/// | the failure | reads and deletions, creation with a key | everything else |
+/// | the failure | reads and deletions, creation with a key, connecting over SSH | everything else |
 /// | --- | --- | --- |
 /// | no connection could be made | yes | yes: nothing was sent |
 /// | HTTP 429, except `SESSION_LIMIT_REACHED` | yes | yes: it is refused before it is looked at |
@@ -18,6 +18,9 @@ use crate::Error;
 /// Everything else is what could be done twice by repeating it: running code and commands, pausing, resuming.
 /// For the creation of sessions see [`idempotency_key`](crate::CreateSession::idempotency_key). An upload whose
 /// content is a stream is sent once, and so is a health check: that the API cannot serve is its answer.
+///
+/// Connecting over SSH is repeated as a whole, from the tunnel to the login: before that nothing has been done. What
+/// another attempt would not change (a certificate or a host key that is not the expected one) is not.
 ///
 /// A deletion that was repeated because its answer was lost, and then finds no session, has succeeded: the
 /// first attempt had done it.

@@ -3,7 +3,7 @@ use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sandbox_tunnel::{HostKey, Keepalive, PublicKey, SshConfig, Tunnel};
+use sandbox_tunnel::{HostKey, Keepalive, KnownHosts, PublicKey, SshConfig, Tunnel};
 use secrecy::SecretString;
 
 use super::SessionSshClient;
@@ -57,6 +57,10 @@ enum Expected {
     OfSession,
     /// This one; `None` where the API named none, which is then trusted for what it leads to.
     Known(Option<String>),
+    InFile {
+        path: PathBuf,
+        accepts_new: bool,
+    },
     Any,
 }
 
@@ -155,6 +159,46 @@ impl SessionSshClientBuilder {
         self
     }
 
+    /// The host key that the session's SSH server must have is one that this file knows for it, in the format of OpenSSH's
+    /// `known_hosts` (hashed names, wildcards and revoked keys included), by the session's id as name. What the API says
+    /// does not count then.
+    ///
+    /// Connecting fails with [`ErrorKind::Connection`](crate::ErrorKind::Connection) and the code `HOST_KEY_UNKNOWN` when
+    /// the file has none for the session, and with `HOST_KEY_MISMATCH` when it has another one.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let line = format!("{} {}\n", session.id(), session.ssh_host_key().unwrap_or_default());
+    /// std::fs::write("known_hosts", line)?; // where both are known to be true
+    /// let ssh = session.ssh().known_hosts("known_hosts").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn known_hosts(mut self, path: impl Into<PathBuf>) -> Self {
+        self.host_key = Expected::InFile {
+            path: path.into(),
+            accepts_new: false,
+        };
+        self
+    }
+
+    /// As [`known_hosts`](Self::known_hosts), but the key of a session that the file does not know is accepted and written
+    /// there: whoever answers the first time has to answer ever after.
+    ///
+    /// ```no_run
+    /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
+    /// let ssh = session.ssh().known_hosts_accept_new("/home/alice/.ssh/known_hosts").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn known_hosts_accept_new(mut self, path: impl Into<PathBuf>) -> Self {
+        self.host_key = Expected::InFile {
+            path: path.into(),
+            accepts_new: true,
+        };
+        self
+    }
+
     /// Accepts any host key. Whoever answers for the API can then read and change everything.
     ///
     /// ```no_run
@@ -169,7 +213,8 @@ impl SessionSshClientBuilder {
     }
 
     /// How long connecting may take, from the name of the host to the login; by default the client's
-    /// [`timeout`](crate::SessionsClientBuilder::timeout).
+    /// [`timeout`](crate::SessionsClientBuilder::timeout). Where the client's [`RetryPolicy`](crate::RetryPolicy) has it
+    /// tried again, it may take this long each time.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -226,15 +271,15 @@ impl SessionSshClientBuilder {
 
     async fn connect(self) -> Result<SessionSshClient, Error> {
         let Self { client, session, .. } = self;
-        let line = match self.host_key {
-            Expected::OfSession => {
-                let session = client.get_session(&session).await?;
-                session.ssh_host_key().map(str::to_owned)
+        let host_key = match self.host_key {
+            Expected::OfSession => pinned(client.get_session(&session).await?.ssh_host_key())?,
+            Expected::Known(line) => pinned(line.as_deref())?,
+            Expected::InFile { path, accepts_new } => {
+                let known = KnownHosts::new(path, session.to_string());
+                HostKey::Known(if accepts_new { known.accept_new() } else { known })
             }
-            Expected::Known(line) => line,
-            Expected::Any => None,
+            Expected::Any => HostKey::AcceptAny,
         };
-        let host_key = line.map_or(Ok(HostKey::AcceptAny), |line| pinned(&line))?;
         let auth = self.authentication.resolve(self.passphrase.as_ref()).await?;
         let mut config = SshConfig::new(self.user, auth, host_key);
         config.window_size = WINDOW;
@@ -246,7 +291,11 @@ impl SessionSshClientBuilder {
     }
 }
 
-fn pinned(line: &str) -> Result<HostKey, Error> {
+/// The key in a line; any where the API has named none.
+fn pinned(line: Option<&str>) -> Result<HostKey, Error> {
+    let Some(line) = line else {
+        return Ok(HostKey::AcceptAny);
+    };
     PublicKey::from_openssh(line)
         .map(HostKey::Pinned)
         .map_err(|error| Error::invalid_argument("host key", "is no OpenSSH public key").with_source(error))

@@ -6,6 +6,8 @@ use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
 use crate::error::from_tunnel_error;
+use crate::retry::{Attempts, Repeat, full_jitter};
+use crate::send::Operation;
 use crate::{Error, ErrorKind, SessionId, SessionsClient};
 
 const OPERATION: &str = "connect over SSH";
@@ -48,13 +50,13 @@ impl Connector {
 
     /// A new connection.
     pub(super) async fn connect(&self) -> Result<SshClient, Error> {
-        let connecting = async {
+        let connecting = async || {
             let tunnel = tunnel(&self.client, self.session).await?;
             SshClient::connect(tunnel, &self.config)
                 .await
                 .map_err(from_tunnel_error)
         };
-        within(self.timeout, self.session, connecting).await
+        attempts(&self.client, self.session, self.timeout, connecting).await
     }
 
     /// Only the tunnel.
@@ -63,12 +65,12 @@ impl Connector {
         session: SessionId,
         limit: Duration,
     ) -> Result<Tunnel, Error> {
-        within(limit, session, tunnel(client, session)).await
+        attempts(client, session, limit, async || tunnel(client, session).await).await
     }
 }
 
 async fn tunnel(client: &SessionsClient, session: SessionId) -> Result<Tunnel, Error> {
-    let settings = client.tunnels();
+    let settings = client.tunnels()?;
     let url = format!("{}/sessions/{session}", client.api_url());
     let mut config =
         TunnelConfig::authorized_by(&url, settings.authorization.clone()).map_err(from_tunnel_error)?;
@@ -78,19 +80,32 @@ async fn tunnel(client: &SessionsClient, session: SessionId) -> Result<Tunnel, E
     Tunnel::open(&config).await.map_err(from_tunnel_error)
 }
 
-async fn within<T>(
-    limit: Duration,
+/// Connects as often as the client's policy allows: until somebody is logged in nothing has been done.
+async fn attempts<T, F>(
+    client: &SessionsClient,
     session: SessionId,
-    connecting: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
+    limit: Duration,
+    connecting: impl Fn() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let span = debug_span!("connect", operation = OPERATION, %session);
-    let late = || {
-        let message = format!("not connected within {limit:?}");
-        Err(Error::new(ErrorKind::Timeout, message))
+    let attempts = Attempts {
+        policy: client.retries(),
+        operation: Operation::on(OPERATION, session).repeat(Repeat::Always),
+        each: limit,
+        all: client.retries().total_for(limit, client.timeout()),
     };
-    timeout(limit, connecting)
-        .instrument(span)
-        .await
-        .unwrap_or_else(|_| late())
+    let attempt = async |limit| match timeout(limit, connecting()).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::new(
+            ErrorKind::Timeout,
+            format!("not connected within {limit:?}"),
+        )),
+    };
+    let connected = attempts.run(attempt, full_jitter).instrument(span).await;
+    connected
+        .map(|(connected, _)| connected)
         .map_err(|error| error.during(OPERATION))
 }

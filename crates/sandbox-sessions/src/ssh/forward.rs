@@ -1,10 +1,13 @@
 use std::fmt;
 use std::future::IntoFuture;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use sandbox_tunnel::TcpChannel;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, ReadHalf, WriteHalf, copy, split};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -17,6 +20,9 @@ use crate::{Error, ErrorKind};
 
 /// Connections that are carried at the same time; further ones wait. Below the number of tunnels that a session has.
 const CONNECTIONS: usize = 16;
+
+/// Bytes that are carried at once.
+const PIECE: usize = 32 << 10;
 
 /// A port of a session to be made reachable on this machine, made by [`SessionSshClient::forward_local`]; awaiting it
 /// listens.
@@ -93,7 +99,7 @@ impl ForwardLocal {
             let address = listener.local_addr()?;
             Ok((listener, address))
         };
-        let (listener, address) = bound.await.map_err(|error: std::io::Error| {
+        let (listener, address) = bound.await.map_err(|error: io::Error| {
             Error::new(ErrorKind::Operation, format!("cannot listen on {listen}")).with_source(error)
         })?;
         let task = tokio::spawn(serve(listener, ssh, port));
@@ -140,17 +146,55 @@ async fn serve(listener: TcpListener, ssh: SessionSshClient, port: u16) {
 }
 
 /// Each on an SSH connection of its own, so that one which nobody reads holds back no other.
-async fn carry(mut stream: TcpStream, ssh: &SessionSshClient, port: u16) -> Result<(), Error> {
+async fn carry(stream: TcpStream, ssh: &SessionSshClient, port: u16) -> Result<(), Error> {
     let _ = stream.set_nodelay(true);
     let connection = ssh.own_connection().await?;
     let channel = connection.connect_tcp("localhost", port).await;
-    let mut channel = channel.map_err(from_tunnel_error)?;
-    // That one of the two ends has failed is seen at the other one.
+    let channel = channel.map_err(from_tunnel_error)?;
+    let closed = channel.closed();
+    // Both halves live until it is closed: without them what is under way to the session would be dropped.
+    let (mut from_session, mut to_session) = split(channel);
+    let (from_here, to_here) = stream.into_split();
+    let both = async {
+        // That one of the two ends has failed is seen at the other one.
+        let carried = tokio::try_join!(up(from_here, &mut to_session), down(&mut from_session, to_here));
+        if carried.is_ok() {
+            closed.await;
+        }
+    };
     tokio::select! {
-        _ = copy_bidirectional(&mut stream, &mut channel) => {}
+        () = both => {}
         () = connection.closed() => {}
     }
     Ok(())
+}
+
+/// Fails when the connection here is lost. Ends when the session takes no more: it may have something to say yet.
+async fn up(mut here: OwnedReadHalf, session: &mut WriteHalf<TcpChannel>) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = here.read(&mut piece).await?;
+        if read == 0 {
+            let _ = session.shutdown().await;
+            return Ok(());
+        }
+        tokio::select! {
+            written = session.write_all(piece.get(..read).unwrap_or_default()) => if written.is_err() {
+                return Ok(());
+            },
+            // Nobody would notice while the session takes nothing.
+            lost = here.ready(Interest::ERROR) => {
+                lost?;
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+        }
+    }
+}
+
+/// Fails when the connection here is lost.
+async fn down(session: &mut ReadHalf<TcpChannel>, mut here: OwnedWriteHalf) -> io::Result<()> {
+    copy(session, &mut here).await?;
+    here.shutdown().await
 }
 
 impl IntoFuture for ForwardLocal {

@@ -14,6 +14,19 @@
 //! # }
 //! ```
 //!
+//! # Whom it trusts
+//!
+//! | host key | how |
+//! | --- | --- |
+//! | the one that the session names (default) | any where the API names none, which is then trusted for what it leads to |
+//! | one that somebody has checked | [`host_key`](SessionSshClientBuilder::host_key) |
+//! | those of a file, as OpenSSH has it | [`known_hosts`](SessionSshClientBuilder::known_hosts) |
+//! | the first one that is seen, ever after | [`known_hosts_accept_new`](SessionSshClientBuilder::known_hosts_accept_new) |
+//! | any | [`danger_accept_any_host_key`](SessionSshClientBuilder::danger_accept_any_host_key) |
+//!
+//! Proxies and certificates are those of the [client](crate::SessionsClient), which therefore must not have an
+//! [HTTP client of its own](crate::SessionsClientBuilder::http_client).
+//!
 //! # What dropping does
 //!
 //! | dropped | what becomes of it |

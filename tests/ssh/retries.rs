@@ -1,0 +1,166 @@
+//! Connecting is tried again, as other safe operations are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use sandbox_sessions::{ErrorKind, RetryPolicy, SessionsClient};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::house::{House, trials};
+
+pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
+    trials![house, "retries":
+        what_is_refused_for_a_time_is_asked_again,
+        a_login_that_is_cut_off_is_made_again,
+        attempts_are_bounded,
+        what_no_attempt_changes_is_asked_once,
+        threads_have_ssh_too,
+    ]
+}
+
+const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+const SLOWLY: &str = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+const CONNECTED: &str = "HTTP/1.1 200 Connection Established\r\n\r\nSSH-2.0-short\r\n";
+
+/// In front of the house: answers the first CONNECTs itself, and then no more. Counts them all.
+async fn front(house: &House, answers: &'static [&'static str]) -> (SessionsClient, Arc<AtomicUsize>) {
+    let server = house.client().api_url().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = server.strip_prefix("http://").unwrap().to_owned();
+    let (host, base) = server.split_once('/').unwrap();
+    let (host, url) = (host.to_owned(), format!("http://{address}/{base}"));
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = [0; 8];
+            client.read_exact(&mut head).await.unwrap();
+            let connects = &head == b"CONNECT ";
+            let number = if connects {
+                counted.fetch_add(1, Ordering::SeqCst)
+            } else {
+                usize::MAX
+            };
+            if let Some(answer) = answers.get(number) {
+                // All of the request, or what is left of it would reset the answer.
+                let mut request = head.to_vec();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(client.read_u8().await.unwrap());
+                }
+                let _ = client.write_all(answer.as_bytes()).await;
+                continue;
+            }
+            let mut server = TcpStream::connect(&host).await.unwrap();
+            server.write_all(&head).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    (SessionsClient::new(url, house.token()).unwrap(), count)
+}
+
+async fn what_is_refused_for_a_time_is_asked_again(house: Arc<House>) {
+    let session = house.session().await;
+    let (client, count) = front(&house, &[BUSY, SLOWLY]).await;
+    let start = Instant::now();
+    let ssh = client.ssh(&session.id()).await.unwrap();
+    assert_eq!(ssh.run_command("echo hello").await.unwrap().stdout(), "hello\n");
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+    // Each said how long to stay away.
+    assert!(start.elapsed() >= Duration::from_secs(2));
+    let (client, count) = front(&house, &[BUSY]).await;
+    client.ssh(&session.id()).open_tunnel().await.unwrap();
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    session.delete().await.unwrap();
+}
+
+async fn a_login_that_is_cut_off_is_made_again(house: Arc<House>) {
+    let session = house.session().await;
+    let (client, count) = front(&house, &[CONNECTED, "", CONNECTED]).await;
+    let ssh = client.ssh(&session.id()).await.unwrap();
+    assert_eq!(ssh.run_command("echo hello").await.unwrap().stdout(), "hello\n");
+    assert_eq!(count.load(Ordering::SeqCst), 4);
+    session.delete().await.unwrap();
+}
+
+async fn attempts_are_bounded(house: Arc<House>) {
+    let session = house.session().await;
+    let (client, count) = front(&house, &[""; 100]).await;
+    let error = client.ssh(&session.id()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.attempts()),
+        (ErrorKind::Connection, 4),
+        "{error:?}"
+    );
+    assert_eq!(count.load(Ordering::SeqCst), 4);
+    let once = SessionsClient::builder()
+        .url(client.api_url())
+        .token(house.token())
+        .retries(RetryPolicy::none())
+        .build()
+        .unwrap();
+    assert_eq!(once.ssh(&session.id()).await.unwrap_err().attempts(), 1);
+    assert_eq!(count.load(Ordering::SeqCst), 5);
+    session.delete().await.unwrap();
+}
+
+async fn what_no_attempt_changes_is_asked_once(house: Arc<House>) {
+    let session = house.session().await;
+    let (client, count) = front(&house, &[]).await;
+    let other = sandbox_tunnel::keys::generate()
+        .unwrap()
+        .public_key()
+        .to_openssh()
+        .unwrap();
+    let error = client.ssh(&session.id()).host_key(other).await.unwrap_err();
+    assert_eq!(
+        (error.error_code(), error.attempts()),
+        (Some("HOST_KEY_MISMATCH"), 1)
+    );
+    let refused = client.ssh(&session.id()).password("wrong").await.unwrap_err();
+    assert_eq!((refused.kind(), refused.attempts()), (ErrorKind::Unauthorized, 1));
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    session.delete().await.unwrap();
+}
+
+/// The client without `async`.
+async fn threads_have_ssh_too(house: Arc<House>) {
+    let (url, token) = (house.client().api_url().to_owned(), house.token().to_owned());
+    let blocking = move || {
+        use sandbox_sessions::blocking::SessionsClient;
+        let session = SessionsClient::new(url, token)
+            .unwrap()
+            .create_session()
+            .send()
+            .unwrap();
+        let ssh = session
+            .ssh()
+            .connect_timeout(Duration::from_secs(30))
+            .send()
+            .unwrap();
+        assert_eq!(ssh.session_id(), session.id());
+        let output = ssh
+            .run_command("tr a-z A-Z; exit $CODE")
+            .stdin("hello")
+            .env("CODE", "3")
+            .send()
+            .unwrap();
+        assert_eq!((&*output.stdout(), output.exit_code()), ("HELLO", Some(3)));
+        let here = tempfile::tempdir().unwrap();
+        let (up, down) = (here.path().join("up"), here.path().join("down"));
+        std::fs::write(&up, "content").unwrap();
+        assert_eq!(ssh.upload(&up, "there").send().unwrap().bytes, 7);
+        ssh.download("there", &down).resume(true).send().unwrap();
+        assert_eq!(std::fs::read(&down).unwrap(), b"content");
+        let forward = ssh.forward_local(1).send().unwrap();
+        assert!(std::net::TcpStream::connect(forward.local_address()).is_ok());
+        drop((forward, ssh));
+        let again = session.client().ssh(&session.id()).user("nobody").send();
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::Unauthorized);
+        session.delete().send().unwrap();
+    };
+    tokio::task::spawn_blocking(blocking).await.unwrap();
+}
