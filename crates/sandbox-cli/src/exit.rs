@@ -57,11 +57,15 @@ pub(crate) fn help() -> String {
 
 /// The exit code for an error of ours, as opposed to one of the code that was run.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(number(error))
+}
+
+pub(crate) fn number(error: &anyhow::Error) -> u8 {
     let known = error.chain().find_map(|cause| {
         let failure = cause.downcast_ref::<Failure>().map(Failure::exit_code);
         failure.or_else(|| cause.downcast_ref::<sandbox_sessions::Error>().map(of_error))
     });
-    ExitCode::from(known.unwrap_or(FAILED))
+    known.unwrap_or(FAILED)
 }
 
 fn of_error(error: &sandbox_sessions::Error) -> u8 {

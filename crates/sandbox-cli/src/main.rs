@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
     let arguments = Arguments::parse();
     arguments.color.write_global();
+    output::tell_programs(arguments.command.json());
     match run(arguments.command) {
         Ok(code) => code,
         Err(error) if error.is::<output::NobodyReads>() => ExitCode::SUCCESS,

@@ -1,14 +1,19 @@
 //! What programs read goes to standard output, what people read to standard error.
 //!
-//! Colours are for terminals; `NO_COLOR`, `CLICOLOR_FORCE` and `--color` decide otherwise.
+//! Colours are for terminals; `NO_COLOR`, `CLICOLOR_FORCE` and `--color` decide otherwise. With `--json`, what would be
+//! said to people is a line of JSON as well.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
+
+use crate::exit;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -26,9 +31,26 @@ impl fmt::Display for NobodyReads {
 
 impl std::error::Error for NobodyReads {}
 
+/// Whether a program reads what is written to standard error, too. Set once, from the arguments, as colours are.
+static TELLS_PROGRAMS: OnceLock<bool> = OnceLock::new();
+
+pub(crate) fn tell_programs(tell: bool) {
+    // Nobody sets it a second time.
+    let _ = TELLS_PROGRAMS.set(tell);
+}
+
+fn tells_programs() -> bool {
+    TELLS_PROGRAMS.get().is_some_and(|tells| *tells)
+}
+
 /// Says something to the person at the terminal. A closed standard error leaves nobody to tell.
 pub(crate) fn message(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "sandbox: {text}");
+    let text = if tells_programs() {
+        without_controls(&json!({ "message": text }).to_string())
+    } else {
+        format!("sandbox: {text}")
+    };
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// Asks, and leaves the cursor behind the question.
@@ -39,6 +61,11 @@ pub(crate) fn question(text: &str) {
 
 /// Reports an error with its causes, each once, and what to do about it.
 pub(crate) fn error(error: &anyhow::Error, hint: Option<&str>) {
+    if tells_programs() {
+        let line = without_controls(&as_json(error, hint).to_string());
+        let _ = writeln!(anstream::stderr().lock(), "{line}");
+        return;
+    }
     let mut text = format!("{ERROR}sandbox:{ERROR:#} {error}\n");
     let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
     if !causes.is_empty() {
@@ -48,6 +75,27 @@ pub(crate) fn error(error: &anyhow::Error, hint: Option<&str>) {
         text += &format!("  {HINT}hint:{HINT:#} {hint}\n");
     }
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// As the API has its errors, with what this command adds. What is not known is left out.
+fn as_json(error: &anyhow::Error, hint: Option<&str>) -> Value {
+    let answer = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<sandbox_sessions::Error>());
+    let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
+    let mut object = json!({
+        "error": answer.and_then(sandbox_sessions::Error::error_code),
+        "message": error.to_string(),
+        "causes": causes,
+        "hint": hint,
+        "exitCode": exit::number(error),
+        "status": answer.and_then(sandbox_sessions::Error::status_code),
+        "requestId": answer.and_then(sandbox_sessions::Error::request_id),
+    });
+    if let Some(object) = object.as_object_mut() {
+        object.retain(|_, value| !value.is_null() && *value != json!([]));
+    }
+    object
 }
 
 /// Prints a line for programs.

@@ -15,6 +15,17 @@ pub(crate) struct Copy {
     /// Where to: the new name, or a folder to copy into
     #[arg(value_name = "TO", value_parser = OsStringValueParser::new().try_map(Place::parse))]
     pub(crate) to: Place,
+    /// Go on where an interrupted copy with this flag stopped
+    ///
+    /// It goes over SSH then. Files that have arrived are passed over as long as size and time of their originals are
+    /// the same. Those of a folder appear one by one, each complete, and are added to what the folder has; its TO is the
+    /// copy's own name unless it ends in a slash.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// File with the private key of a session that was made with a public one, for --resume; those of the SSH agent are
+    /// tried without
+    #[arg(long, value_name = "FILE", requires = "resume")]
+    pub(crate) identity: Option<PathBuf>,
     /// Print what was copied as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use sandbox_sessions::Language as CodeLanguage;
 
 use super::{Connection, key_value};
@@ -39,6 +39,7 @@ pub(crate) struct Code {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("attached").args(["interactive", "tty"]).multiple(true))]
 pub(crate) struct Exec {
     /// The session
     #[arg(value_name = "ID")]
@@ -51,6 +52,16 @@ pub(crate) struct Exec {
         allow_hyphen_values = true
     )]
     pub(crate) command: Vec<String>,
+    /// Send standard input to the command
+    #[arg(short, long, conflicts_with_all = ["timeout", "json"])]
+    pub(crate) interactive: bool,
+    /// Give the command a terminal, where this command has one
+    #[arg(short, long, conflicts_with_all = ["timeout", "json"])]
+    pub(crate) tty: bool,
+    /// File with the private key of a session that was made with a public one, for --interactive and --tty; those of
+    /// the SSH agent are tried without
+    #[arg(long, value_name = "FILE", requires = "attached")]
+    pub(crate) identity: Option<PathBuf>,
     /// Environment variable for the command; can be given again
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) env: Vec<(String, String)>,

@@ -17,13 +17,17 @@ pub(crate) use copy::{Copy, Place};
 pub(crate) use execution::{Code, CodeSource, Exec, Execution, Run};
 pub(crate) use serve::Serve;
 pub(crate) use sessions::{Create, Health, List, OneSession, Remove};
-pub(crate) use ssh::{Forward, Login, Proxy, Ssh, SshConfig};
+pub(crate) use ssh::{Forward, Proxy, Ssh, SshConfig};
 
 use crate::exit;
 
 /// Run code in sandboxes, and host the server that makes them.
 ///
 /// An ID is a session's whole id or its first digits, at least four, where only one session has them.
+///
+/// With --json, an error is a line of JSON on standard error: the API's code as `error`, `message`, `causes`, `hint`,
+/// `exitCode`, `status`, `requestId`, as far as they are known; and so is a `message` that is none. A command line that
+/// makes no sense is told in words.
 #[derive(Debug, Parser)]
 #[command(name = "sandbox", version, max_term_width = 100, after_long_help = exit::help())]
 pub(crate) struct Arguments {
@@ -50,7 +54,11 @@ pub(crate) enum Command {
     Get(OneSession),
     /// Run a command in a session
     ///
-    /// Exits with the command's exit code. The command gets no standard input. Interrupting this ends it.
+    /// Exits with the command's exit code. The command gets no standard input, and may run as long as --timeout says.
+    /// Interrupting this ends it.
+    ///
+    /// With --interactive or --tty it goes over SSH, as `sandbox ssh` does: input and output are streamed, it may run
+    /// as long as the session lives, and what is typed and shown is that of this command's terminal.
     Exec(Exec),
     /// Run code in a session
     ///
@@ -99,6 +107,30 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Print the manual page, or write the pages of all commands into a directory
     Man(Manual),
+}
+
+impl Command {
+    /// Whether a program reads what it prints.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Run(run) => run.execution.json,
+            Self::Create(create) => create.json,
+            Self::Ls(list) => list.json,
+            Self::Get(one) | Self::Pause(one) | Self::Resume(one) => one.json,
+            Self::Exec(exec) => exec.execution.json,
+            Self::Code(code) => code.execution.json,
+            Self::Cp(copy) => copy.json,
+            Self::Rm(remove) => remove.json,
+            Self::Health(health) => health.json,
+            Self::Ssh(_)
+            | Self::Proxy(_)
+            | Self::SshConfig(_)
+            | Self::Forward(_)
+            | Self::Serve(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +217,9 @@ mod tests {
             "ls --watch --limit 5",
             "ls --interval 5",
             "exec 550e8400",
+            "exec -i --timeout 5 550e8400 true",
+            "exec -t --json 550e8400 true",
+            "exec --identity key 550e8400 true",
         ] {
             let words = ["sandbox"].into_iter().chain(arguments.split(' '));
             assert!(Arguments::try_parse_from(words).is_err(), "{arguments}");
@@ -199,6 +234,15 @@ mod tests {
         };
         assert_eq!(exec.command, ["ls", "--json", "-l"]);
         assert_eq!((exec.execution.timeout, exec.execution.json), (5, false));
+    }
+
+    #[test]
+    fn both_of_a_terminals_flags_go_together() {
+        let words = "sandbox exec -it --identity key 550e8400 top".split(' ');
+        let Command::Exec(exec) = Arguments::try_parse_from(words).unwrap().command else {
+            panic!("another command");
+        };
+        assert!(exec.interactive && exec.tty);
     }
 
     #[test]

@@ -4,15 +4,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use sandbox_sessions::SessionSshClient;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::ssh::login;
 use crate::api::Api;
 use crate::arguments::{Copy, Place};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::settings::shown;
-use crate::transfer::{Kind, Meter, Transfer};
+use crate::transfer::{Kind, Meter, Transfer, resumable};
 use crate::{exit, output};
 
 /// How long taking away an unfinished copy may keep somebody waiting who has interrupted it.
@@ -37,8 +39,16 @@ pub(crate) async fn run(copy: &Copy, api: &Api) -> anyhow::Result<ExitCode> {
     let id = session.resolve(&api.client).await?;
     let meter = Meter::new(&name(&copy.from));
     let transfer = Transfer::new(&api.client, id, meter.clone());
+    let transmitting = async {
+        if copy.resume {
+            let ssh = login(&api.client, id, copy.identity.as_deref()).await?;
+            resume(copy, &transfer, &ssh, &meter).await
+        } else {
+            transmit(copy, &transfer).await
+        }
+    };
     let outcome = tokio::select! {
-        bytes = transmit(copy, &transfer) => bytes.map(Ok),
+        bytes = transmitting => bytes.map(Ok),
         code = interrupts.next() => Ok(Err(code)),
     };
     meter.finish();
@@ -72,6 +82,35 @@ async fn transmit(copy: &Copy, transfer: &Transfer<'_>) -> anyhow::Result<u64> {
         (Place::Remote { path, .. }, Place::Local(local)) => {
             let kind = transfer.look(path).await?;
             transfer.download(kind, path, &local_target(path, local)?).await
+        }
+        _ => bail!("a copy has one end on this machine and one in a session"),
+    }
+}
+
+/// As [`transmit`], over SSH. A folder that an interrupted copy has left is not one to copy into.
+async fn resume(
+    copy: &Copy,
+    transfer: &Transfer<'_>,
+    ssh: &SessionSshClient,
+    meter: &Meter,
+) -> anyhow::Result<u64> {
+    match (&copy.from, &copy.to) {
+        (Place::Local(local), Place::Remote { path, .. }) => {
+            let target = if local.is_dir() && !path.ends_with('/') {
+                path.clone()
+            } else {
+                remote_target(transfer, local, path).await?
+            };
+            resumable::upload(ssh, local, &target, meter).await
+        }
+        (Place::Remote { path, .. }, Place::Local(local)) => {
+            let is_folder = transfer.look(path).await? == Kind::Folder;
+            let target = if is_folder && !local.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                local.clone()
+            } else {
+                local_target(path, local)?
+            };
+            resumable::download(ssh, path, &target, meter).await
         }
         _ => bail!("a copy has one end on this machine and one in a session"),
     }

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use super::execution::report;
+use super::ssh::{self, Attached};
 use crate::api::Api;
 use crate::arguments::Exec;
 use crate::exit;
@@ -9,6 +10,15 @@ use crate::failure::Failure;
 pub(crate) async fn run(exec: &Exec, api: &Api) -> anyhow::Result<ExitCode> {
     let command = command_line(&exec.command)?;
     let id = exec.session.resolve(&api.client).await?;
+    if exec.interactive || exec.tty {
+        let login = ssh::login(&api.client, id, exec.identity.as_deref());
+        let attached = Attached {
+            env: &exec.env,
+            input: exec.interactive,
+            terminal: exec.tty,
+        };
+        return ssh::attend(login.await?.exec(command), &attached).await;
+    }
     let mut request = api.client.run_command(&id, command);
     for (name, value) in &exec.env {
         request = request.env(name, value);

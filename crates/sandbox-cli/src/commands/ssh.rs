@@ -1,9 +1,10 @@
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use sandbox_sessions::ssh::{
-    ExecEvent, Exit, SessionSshClientBuilder, SshInput, SshOutput, SshProcess, TerminalSize,
+    ExecEvent, Exit, SessionSshClientBuilder, SshExec, SshInput, SshOutput, SshProcess, TerminalSize,
 };
 use sandbox_sessions::{SessionId, SessionsClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, stderr, stdin, stdout};
@@ -11,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exec::command_line;
 use crate::api::Api;
-use crate::arguments::{Login, Ssh};
+use crate::arguments::Ssh;
 use crate::exit;
 use crate::interrupt::Interrupts;
 use crate::raw_mode::RawMode;
@@ -21,47 +22,76 @@ const PIECE: usize = 32 << 10;
 
 pub(crate) async fn run(ssh: &Ssh, api: &Api) -> anyhow::Result<ExitCode> {
     let id = ssh.session.resolve(&api.client).await?;
-    let terminal = (ssh.tty || ssh.command.is_empty()).then(terminal_size).flatten();
-    let client = login(&api.client, id, &ssh.login).await?;
-    let mut request = if ssh.command.is_empty() {
+    let client = login(&api.client, id, ssh.login.identity.as_deref()).await?;
+    let request = if ssh.command.is_empty() {
         client.shell().no_terminal()
     } else {
         client.exec(command_line(&ssh.command)?)
     };
-    for (name, value) in &ssh.env {
-        request = request.env(name, value);
-    }
-    if let Some(size) = terminal {
-        let term = std::env::var("TERM").unwrap_or_else(|_| "xterm-256color".to_owned());
-        request = request.terminal(term, size);
-    }
-    let process = request.await?;
-    let mut interrupts = Interrupts::listen()?;
-    let _raw = terminal
-        .map(|_| RawMode::enter())
-        .transpose()
-        .context("cannot switch the terminal")?;
-    tokio::select! {
-        exit = attend(process, terminal.is_some()) => exit,
-        code = interrupts.next() => Ok(code),
-    }
+    let attached = Attached {
+        env: &ssh.env,
+        input: true,
+        terminal: ssh.tty || ssh.command.is_empty(),
+    };
+    attend(request, &attached).await
 }
 
-/// With the key that the arguments name, or those of the SSH agent.
-pub(crate) fn login(client: &SessionsClient, id: SessionId, login: &Login) -> SessionSshClientBuilder {
+/// With the key in a file, or those of the SSH agent.
+pub(crate) fn login(
+    client: &SessionsClient,
+    id: SessionId,
+    identity: Option<&Path>,
+) -> SessionSshClientBuilder {
     let builder = client.ssh(&id);
-    match &login.identity {
+    match identity {
         Some(file) => builder.private_key_file(file),
         None if std::env::var_os("SSH_AUTH_SOCK").is_some() => builder.agent(),
         None => builder,
     }
 }
 
-/// Carries input and output until the program has ended.
-async fn attend(process: SshProcess, at_terminal: bool) -> anyhow::Result<ExitCode> {
+/// What a program gets of this command's surroundings.
+pub(crate) struct Attached<'a> {
+    pub(crate) env: &'a [(String, String)],
+    /// Standard input.
+    pub(crate) input: bool,
+    /// The terminal at standard input, if there is one.
+    pub(crate) terminal: bool,
+}
+
+/// Starts a program, and carries input and output until it has ended.
+pub(crate) async fn attend(request: SshExec, attached: &Attached<'_>) -> anyhow::Result<ExitCode> {
+    let size = attached.terminal.then(terminal_size).flatten();
+    let mut request = request;
+    for (name, value) in attached.env {
+        request = request.env(name, value);
+    }
+    if let Some(size) = size {
+        let term = std::env::var("TERM").unwrap_or_else(|_| "xterm-256color".to_owned());
+        request = request.terminal(term, size);
+    }
+    let process = request.await?;
+    let mut interrupts = Interrupts::listen()?;
+    let _raw = size
+        .filter(|_| attached.input)
+        .map(|_| RawMode::enter())
+        .transpose()
+        .context("cannot switch the terminal")?;
+    tokio::select! {
+        exit = carry(process, attached.input, size.is_some()) => exit,
+        code = interrupts.next() => Ok(code),
+    }
+}
+
+async fn carry(process: SshProcess, has_input: bool, at_terminal: bool) -> anyhow::Result<ExitCode> {
     let SshProcess { input, output } = process;
     let sizes = input.clone();
-    let feeding = tokio::spawn(feed(input));
+    let feeding = tokio::spawn(async move {
+        if has_input {
+            feed(&input).await;
+        }
+        let _ = input.finish().await;
+    });
     let following = at_terminal.then(|| tokio::spawn(follow_size(sizes)));
     let exit = print(output).await;
     feeding.abort();
@@ -96,7 +126,7 @@ async fn write(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> io::Resul
 }
 
 /// Sends standard input until it ends, or nobody takes it any more.
-async fn feed(input: SshInput) {
+async fn feed(input: &SshInput) {
     let mut from = stdin();
     let mut piece = vec![0; PIECE];
     while let Ok(read @ 1..) = from.read(&mut piece).await {
@@ -105,7 +135,6 @@ async fn feed(input: SshInput) {
             return;
         }
     }
-    let _ = input.finish().await;
 }
 
 /// Tells the program when the terminal has another size.

@@ -40,6 +40,15 @@ impl Meter {
         self.bar.inc(bytes);
     }
 
+    /// How many bytes have gone over by now, of how many.
+    pub(super) fn reached(&self, bytes: u64, total: u64) {
+        if self.bar.length() != Some(total) {
+            self.expect(total);
+        }
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.bar.set_position(bytes);
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

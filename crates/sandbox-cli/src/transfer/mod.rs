@@ -2,12 +2,13 @@
 //!
 //! A file goes over the API as it is. A folder, for which the API knows no listing, goes as an archive: made or unpacked
 //! inside the session by its `tar`, and on this machine by [`archive`], which trusts nothing that comes out of a
-//! session. Either way it appears under its name when it is complete, and not before.
+//! session. Either way it appears under its name when it is complete, and not before. What is to be resumed goes over SSH.
 
 mod archive;
 mod folder;
 mod meter;
 mod pieces;
+pub(crate) mod resumable;
 
 use std::fs::{self, Permissions};
 use std::io;

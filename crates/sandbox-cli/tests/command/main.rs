@@ -10,7 +10,10 @@
 
 mod copy;
 mod examples;
+mod forwarding;
+mod interactive;
 mod leftovers;
+mod resume;
 mod run;
 mod serve;
 mod snapshot;
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
         snapshots::trials(),
         examples::trials(),
         ssh::trials(),
+        interactive::trials(),
+        forwarding::trials(),
+        resume::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -226,6 +226,18 @@ fn execution() {
         "exec-timeout",
         &["exec", "ID", "--timeout", "1", "--", "echo started; sleep 60"],
     );
+    with_id(
+        "exec-timeout-json",
+        &[
+            "exec",
+            "ID",
+            "--timeout",
+            "1",
+            "--json",
+            "--",
+            "echo started; sleep 60",
+        ],
+    );
     assert_output(&place.output(&["exec", &id, "no-such-command"]), 127, "");
     let cut = place.output(&["exec", &id, "head -c 2M /dev/zero | tr '\\0' x"]);
     assert_output(&cut, 0, &"x".repeat(1 << 20));
@@ -273,6 +285,13 @@ fn failures() {
         unreachable,
         &with_token("any-token-will-do", unreachable),
     );
+    let for_programs = &[unreachable, &["--json"][..]].concat();
+    check(
+        &place,
+        "unreachable-json",
+        for_programs,
+        &with_token("any-token-will-do", for_programs),
+    );
     check(&place, "bad-token", &["ls"], &{
         let mut command = place.command(&["ls"]);
         command
@@ -298,6 +317,14 @@ fn failures() {
         &place,
         "not-found",
         &["get", "00000000-0000-0000-0000-000000000000"],
+    );
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    matches(&place, "not-found-json", &["get", nobody, "--json"]);
+    let told = place.output(&["exec", nobody, "--json", "true"]);
+    let told: serde_json::Value = serde_json::from_str(&stderr(&told)).unwrap();
+    assert_eq!(
+        (&told["error"], &told["exitCode"]),
+        (&"SESSION_NOT_FOUND".into(), &66.into())
     );
     matches(&place, "no-beginning", &["get", "0000"]);
     matches(&place, "bad-value", &["create", "--ttl", "59"]);

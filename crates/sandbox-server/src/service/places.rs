@@ -96,7 +96,8 @@ async fn fit(
 
 /// Nothing but the end of one of them makes room, so that is when it makes sense to try again.
 fn too_many(living: &[Record], bound: usize) -> Error {
-    let message = format!("{bound} sessions are alive, which is as many as one owner may have");
+    let are_alive = if bound == 1 { "session is" } else { "sessions are" };
+    let message = format!("{bound} {are_alive} alive, which is as many as one owner may have");
     let first = living.iter().map(|record| record.expires_at).min();
     let mut error = Error::new(ErrorKind::TooManySessions, message).detail("maximum", bound);
     error.retry_after = first.map(|first| (first - Utc::now()).to_std().unwrap_or_default());
