@@ -25,7 +25,7 @@ use rustix::{
 use sandbox_isolation::{Inside, Processes};
 use tokio::net::unix::pipe::Receiver;
 
-use crate::{Agent, AgentConfig, Place};
+use crate::{Agent, AgentConfig, Place, heap};
 
 /// How late the end may come while there are connections.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -186,6 +186,7 @@ fn serve_while_busy(
     listener: &UnixListener,
     watch: &mut Watch,
 ) -> io::Result<ControlFlow<()>> {
+    heap::reuse_large_buffers();
     let agent = Agent::new(config, processes.clone(), Place::sandbox()).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -16,6 +16,7 @@ mod environment;
 mod exec;
 mod flow;
 mod forward;
+mod heap;
 mod init;
 mod input;
 pub mod memory;

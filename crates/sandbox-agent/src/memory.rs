@@ -1,7 +1,8 @@
 //! How much memory an agent takes for its peers.
 //!
 //! An agent is bounded because nothing in it grows with the amount of data that passes, only with the numbers of
-//! connections and channels, which are [limited](crate::AgentLimits). Beyond what it takes to run at all, it holds
+//! connections and channels, which are [limited](crate::AgentLimits). Beyond what it takes to run at all, and 2 MiB at
+//! most that its allocator keeps for the next buffers, it holds
 //!
 //! - for each connection [`PER_CONNECTION`]: what its peer has not taken yet, what came while a command did not read
 //!   its input and, until then, what is read at full speed before reading slows down;

@@ -10,15 +10,17 @@ mod file;
 mod handles;
 mod server;
 mod status;
+mod stdio;
 
-use std::{io, os::fd::AsFd};
+use std::io;
 
-use tokio::{
-    net::unix::pipe::{Receiver, Sender},
-    sync::oneshot,
-};
+use tokio::{io::BufReader, sync::oneshot};
 
-use server::Server;
+use self::{server::Server, stdio::Stdio};
+use crate::heap;
+
+/// Small requests are read together, large ones past the buffer.
+const READ_AHEAD: usize = 4 << 10;
 
 /// Serves until standard input ends; gives the exit code.
 pub(crate) fn run() -> i32 {
@@ -34,14 +36,12 @@ pub(crate) fn run() -> i32 {
 }
 
 fn serve() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    heap::reuse_large_buffers();
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
-        let input = Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
-        let output = Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
+        let stdio = BufReader::with_capacity(READ_AHEAD, Stdio::new()?);
         let (done, ended) = oneshot::channel();
-        russh_sftp::server::run(tokio::io::join(input, output), Server::new(done)).await;
+        russh_sftp::server::run(stdio, Server::new(done)).await;
         // The library serves in a task of its own and drops the server when it ends.
         let _ = ended.await;
         Ok(())
