@@ -28,7 +28,7 @@ use crate::{
     AgentConfig, AgentLimits, Place,
     connection::Connection,
     credentials::Credentials,
-    flow::{Flow, Paced, Total, WINDOW},
+    flow::{Flow, MAX_PACKET, Paced, Total, WINDOW},
     memory::UNSENT,
     reaper::Reaper,
 };
@@ -176,6 +176,7 @@ fn ssh_config(host_key: PrivateKey, key_required: bool) -> server::Config {
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![host_key],
         window_size: WINDOW,
+        maximum_packet_size: MAX_PACKET,
         // Nobody receives from it: input goes through the handler, see `connection.rs`.
         channel_buffer_size: 1,
         preferred: preferred(),

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{flow::Flow, signal};
 
-/// Bytes read and sent at once.
-pub(crate) const PIECE: usize = 32 << 10;
+/// Bytes read and sent at once: whole pages that fit into the largest packet.
+pub(crate) const PIECE: usize = 60 << 10;
 
 /// What is sent at most after a pump was told to stop: more than any pipe or terminal holds, for somebody may
 /// go on writing to it.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The size of the SFTP server's pipes; the usual 64 KiB cost a good part of its speed.
-const LARGE_PIPE: usize = 256 << 10;
+const LARGE_PIPE: usize = 512 << 10;
 
 /// How long after the end of a program on a terminal its last output is waited for. What it left in the
 /// background may hold the terminal for ever.

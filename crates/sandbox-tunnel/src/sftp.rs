@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Error, ErrorKind, Phase, SshClient};
+use crate::{Error, ErrorKind, Phase, SshClient, config::MAX_PACKET};
 
 /// An SFTP session: its own channel, many requests at once.
 ///
@@ -473,6 +473,9 @@ async fn subsystem(client: &SshClient) -> Result<ChannelStream<Msg>, Error> {
 fn config(client: &SshClient) -> Config {
     Config {
         request_timeout_secs: client.timeouts().sftp_request.as_secs().max(1),
+        // One packet of SSH each, and a mebibyte under way: half of what the agent takes without being read.
+        max_write_packet_len: MAX_PACKET,
+        max_concurrent_writes: 16,
         ..Config::default()
     }
 }
