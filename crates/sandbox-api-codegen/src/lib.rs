@@ -10,7 +10,8 @@
 //! 1. the document is lowered to what progenitor makes a good client from;
 //! 2. bounds of integers and strings become the types of `sandbox_api::bounded`;
 //! 3. enumerations in answers become the open ones of `sandbox_api::open`;
-//! 4. the syntax tree is tidied and printed.
+//! 4. operations are made to find their addresses and to read their answers by `sandbox_api::hooks`;
+//! 5. the syntax tree is tidied and printed.
 //!
 //! The mocks take the same way, but keep every status that the document lists; what progenitor leaves out of them
 //! (headers, bytes, documentation, base paths) is put in before they are printed.
@@ -23,6 +24,7 @@ mod error;
 mod lower;
 mod mock;
 mod open_enums;
+mod operations;
 mod tidy;
 mod visit;
 
@@ -50,6 +52,7 @@ pub fn generate(document: &str) -> Result<String, Error> {
     let document = lowered(document)?;
     let settings = settings(&document, "crate")?;
     let mut file = syn::parse2(Generator::new(&settings).generate_tokens(&document)?)?;
+    operations::adapt(&mut file)?;
     tidy::tidy(&mut file);
     Ok(printed(&file))
 }

@@ -65,6 +65,44 @@ fn takes_a_plain_document_and_leaves_the_form_out() {
 }
 
 #[test]
+fn answers_are_read_by_the_hooks_and_only_the_contracts_headers_are_sent() {
+    let code = generate(&document(PLAIN, PLAIN, ERRORS)).unwrap();
+    assert_eq!(code.matches("crate::hooks::value(response)").count(), 1, "{code}");
+    assert_eq!(
+        code.matches("crate::hooks::refusal(response)").count(),
+        2,
+        "{code}"
+    );
+    assert!(
+        !code.contains("from_response") && !code.contains("api-version") && !code.contains("header_map"),
+        "{code}"
+    );
+}
+
+#[test]
+fn addresses_are_made_of_whole_segments() {
+    let at = |path: &str| {
+        let parameter = "parameters: [{ name: id, in: path, required: true, schema: { type: string } }]";
+        document(PLAIN, PLAIN, ERRORS)
+            .replace("  /orders:", &format!("  {path}:"))
+            .replace(
+                "      operationId: placeOrder",
+                &format!("      operationId: placeOrder\n      {parameter}"),
+            )
+    };
+    let code = generate(&at("/orders/{id}/parts")).unwrap();
+    assert!(
+        code.contains(r#"&["orders", &id.to_string(), "parts"]"#),
+        "{code}"
+    );
+    let refusal = refusal(&at("/orders/{id}.json"));
+    assert!(
+        refusal.ends_with("an address that is made in an unknown way"),
+        "{refusal}"
+    );
+}
+
+#[test]
 fn bounds_become_types() {
     let bounded = [
         (

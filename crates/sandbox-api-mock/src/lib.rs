@@ -23,7 +23,7 @@
 //!
 //! // The program under test, which is told that the API is at `server.url("/v1")`:
 //! # let hooks = Hooks::bearer("secret".parse::<BearerToken>()?);
-//! # let client = Client::new_with_client(&server.url("/v1"), reqwest::Client::new(), hooks);
+//! # let client = Client::new_with_client(server.url("/v1").parse()?, reqwest::Client::new(), hooks);
 //! let session = client.get_session(&id).await?;
 //!
 //! assert_eq!(session.session_id, id);

@@ -21,7 +21,7 @@ const ID: Uuid = Uuid::from_u128(7);
 
 fn client(server: &MockServer, base: &str, token: &str) -> Client {
     let hooks = Hooks::bearer(token.parse().unwrap());
-    Client::new_with_client(&server.url(base), reqwest::Client::new(), hooks)
+    Client::new_with_client(server.url(base).parse().unwrap(), reqwest::Client::new(), hooks)
 }
 
 fn path(text: &str) -> BoundedString<1, 4000> {

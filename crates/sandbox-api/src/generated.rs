@@ -345,7 +345,7 @@ pub mod types {
 ///
 /// Version: 1.0.0
 pub struct Client {
-    pub(crate) baseurl: String,
+    pub(crate) baseurl: ::reqwest::Url,
     pub(crate) client: reqwest::Client,
     pub(crate) inner: crate::hooks::Hooks,
 }
@@ -356,12 +356,12 @@ impl Client {
     /// `reqwest::Client`, and should include a scheme and hostname,
     /// as well as port and a path stem if applicable.
     pub fn new_with_client(
-        baseurl: &str,
+        baseurl: ::reqwest::Url,
         client: reqwest::Client,
         inner: crate::hooks::Hooks,
     ) -> Self {
         Self {
-            baseurl: baseurl.to_string(),
+            baseurl: baseurl,
             client,
             inner,
         }
@@ -405,13 +405,7 @@ impl Client {
         limit: Option<&'a crate::bounded::BoundedU32<1, 100>>,
         offset: Option<u32>,
     ) -> Result<ResponseValue<types::SessionList>, Error<types::Error>> {
-        let url = format!("{}/sessions", self.baseurl,);
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
+        let url = crate::hooks::address(&self.baseurl, &["sessions"]);
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -422,7 +416,6 @@ impl Client {
             )
             .query(&progenitor_client::QueryParam::new("limit", &limit))
             .query(&progenitor_client::QueryParam::new("offset", &offset))
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "list_sessions",
@@ -432,13 +425,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -466,13 +455,8 @@ impl Client {
         idempotency_key: Option<&'a crate::bounded::VisibleAscii<1, 255>>,
         body: &'a types::CreateSessionRequest,
     ) -> Result<ResponseValue<types::Session>, Error<types::Error>> {
-        let url = format!("{}/sessions", self.baseurl,);
+        let url = crate::hooks::address(&self.baseurl, &["sessions"]);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         if let Some(value) = idempotency_key {
             header_map.append("Idempotency-Key", value.to_string().try_into()?);
         }
@@ -495,13 +479,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -517,15 +497,10 @@ impl Client {
         &'a self,
         session_id: &'a ::uuid::Uuid,
     ) -> Result<ResponseValue<types::Session>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}", self.baseurl, encode_path(& session_id.to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string()],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -534,7 +509,6 @@ impl Client {
                 ::reqwest::header::ACCEPT,
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "get_session",
@@ -544,13 +518,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -567,15 +537,10 @@ impl Client {
         &'a self,
         session_id: &'a ::uuid::Uuid,
     ) -> Result<ResponseValue<types::Message>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}", self.baseurl, encode_path(& session_id.to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string()],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -584,7 +549,6 @@ impl Client {
                 ::reqwest::header::ACCEPT,
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "delete_session",
@@ -594,13 +558,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -617,15 +577,10 @@ impl Client {
         &'a self,
         session_id: &'a ::uuid::Uuid,
     ) -> Result<ResponseValue<types::Session>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}/pause", self.baseurl, encode_path(& session_id.to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string(), "pause"],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -634,7 +589,6 @@ impl Client {
                 ::reqwest::header::ACCEPT,
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "pause_session",
@@ -644,13 +598,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -666,15 +616,10 @@ impl Client {
         &'a self,
         session_id: &'a ::uuid::Uuid,
     ) -> Result<ResponseValue<types::Session>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}/resume", self.baseurl, encode_path(& session_id.to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string(), "resume"],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -683,7 +628,6 @@ impl Client {
                 ::reqwest::header::ACCEPT,
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "resume_session",
@@ -693,13 +637,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -721,16 +661,10 @@ impl Client {
         session_id: &'a ::uuid::Uuid,
         body: &'a types::ExecuteCommandRequest,
     ) -> Result<ResponseValue<types::CommandResult>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}/commands", self.baseurl, encode_path(& session_id
-            .to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string(), "commands"],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -740,7 +674,6 @@ impl Client {
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
             .json(&body)
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "execute_command",
@@ -750,13 +683,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -779,15 +708,10 @@ impl Client {
         session_id: &'a ::uuid::Uuid,
         body: &'a types::ExecuteCodeRequest,
     ) -> Result<ResponseValue<types::CommandResult>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}/code", self.baseurl, encode_path(& session_id.to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string(), "code"],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -797,7 +721,6 @@ impl Client {
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
             .json(&body)
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "execute_code",
@@ -807,13 +730,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -831,21 +750,15 @@ impl Client {
         session_id: &'a ::uuid::Uuid,
         file_path: &'a crate::bounded::BoundedString<1, 4000>,
     ) -> Result<ResponseValue<ByteStream>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}/files", self.baseurl, encode_path(& session_id.to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string(), "files"],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
             .get(url)
             .query(&progenitor_client::QueryParam::new("filePath", &file_path))
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "download_file",
@@ -856,12 +769,8 @@ impl Client {
         let response = result?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -884,15 +793,10 @@ impl Client {
         path: &'a crate::bounded::BoundedString<1, 4000>,
         body: B,
     ) -> Result<ResponseValue<types::FileInfo>, Error<types::Error>> {
-        let url = format!(
-            "{}/sessions/{}/files", self.baseurl, encode_path(& session_id.to_string()),
+        let url = crate::hooks::address(
+            &self.baseurl,
+            &["sessions", &session_id.to_string(), "files"],
         );
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -908,7 +812,6 @@ impl Client {
             .body(body)
             .query(&progenitor_client::QueryParam::new("overwrite", &overwrite))
             .query(&progenitor_client::QueryParam::new("path", &path))
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "upload_file",
@@ -918,13 +821,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            201u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            201u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -937,13 +836,7 @@ impl Client {
     pub async fn health_check<'a>(
         &'a self,
     ) -> Result<ResponseValue<types::Health>, Error<types::Error>> {
-        let url = format!("{}/health", self.baseurl,);
-        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-        header_map
-            .append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(Self::api_version()),
-            );
+        let url = crate::hooks::address(&self.baseurl, &["health"]);
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -952,7 +845,6 @@ impl Client {
                 ::reqwest::header::ACCEPT,
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .headers(header_map)
             .build()?;
         let info = OperationInfo {
             operation_id: "health_check",
@@ -962,13 +854,9 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
-            400u16..=499u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
-            500u16..=599u16 => {
-                Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
-            }
+            200u16 => crate::hooks::value(response).await,
+            400u16..=499u16 => Err(crate::hooks::refusal(response).await),
+            500u16..=599u16 => Err(crate::hooks::refusal(response).await),
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }

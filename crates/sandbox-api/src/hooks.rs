@@ -2,11 +2,12 @@
 //!
 //! - The bearer token is asked for and attached, marked as sensitive so that no HTTP layer prints it. The health check
 //!   gets none: it is often sent to servers that are not yet known to be the right ones.
-//! - An error answer always has the body of an API error afterwards. A proxy's HTML page becomes one with the same
-//!   status and headers; the generated code alone would report such an answer without its status.
+//! - An error answer is always an API error. A proxy's HTML page becomes one with the same status and headers; the
+//!   generator's own code would report such an answer without its status.
 //! - What an answer said is told to the [`Observation`] that watches the request, if one does.
 //! - An answer that has to be held in memory as a whole must not be larger than [`MAX_JSON_BYTES`].
 
+mod address;
 mod answer;
 mod observation;
 mod token;
@@ -16,6 +17,10 @@ use std::{fmt, sync::Arc};
 use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo};
 use reqwest::{Request, Response, header::AUTHORIZATION};
 
+pub(crate) use self::{
+    address::address,
+    answer::{refusal, value},
+};
 pub use self::{
     answer::{MAX_ERROR_BYTES, MAX_JSON_BYTES, error_body},
     observation::Observation,
@@ -23,8 +28,6 @@ pub use self::{
 };
 use crate::Client;
 
-/// The operation whose body is streamed and may have any size.
-const STREAMED: &str = "download_file";
 /// The operation that needs no token.
 const UNAUTHENTICATED: &str = "health_check";
 
@@ -66,8 +69,6 @@ impl fmt::Debug for Hooks {
 
 impl ClientHooks<Hooks> for Client {
     async fn pre<E>(&self, request: &mut Request, info: &OperationInfo) -> Result<(), Error<E>> {
-        // The generator's own header, which is no part of the contract.
-        request.headers_mut().remove("api-version");
         if info.operation_id != UNAUTHENTICATED
             && let Some(token) = (self.inner().token)()
         {
@@ -76,16 +77,9 @@ impl ClientHooks<Hooks> for Client {
         Ok(())
     }
 
-    async fn exec(&self, request: Request, info: &OperationInfo) -> reqwest::Result<Response> {
-        let response = self.client().execute(request).await?;
-        Observation::note_head(&response);
-        let status = response.status();
-        if status.is_client_error() || status.is_server_error() {
-            Ok(answer::with_error_body(response).await)
-        } else if info.operation_id == STREAMED {
-            Ok(response)
-        } else {
-            Ok(answer::limited(response))
-        }
+    async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
+        let answer = self.client().execute(request).await?;
+        Observation::note_head(&answer);
+        Ok(answer)
     }
 }

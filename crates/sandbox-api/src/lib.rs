@@ -22,7 +22,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let token: BearerToken = std::env::var("SANDBOX_API_TOKEN")?.parse()?;
 //! let http = reqwest::Client::new();
-//! let client = Client::new_with_client("http://localhost:8080/v1", http, Hooks::bearer(token));
+//! let client = Client::new_with_client("http://localhost:8080/v1".parse()?, http, Hooks::bearer(token));
 //! let request = CreateSessionRequest { ttl: 600.try_into()?, ..CreateSessionRequest::default() };
 //! let session = client.create_session(None, &request).await?.into_inner();
 //! client.delete_session(&session.session_id).await?;

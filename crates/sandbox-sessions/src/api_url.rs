@@ -4,12 +4,7 @@ use crate::Error;
 
 /// The API's base URL.
 #[derive(Clone, Debug)]
-pub(crate) struct ApiUrl {
-    /// Without a trailing slash: operation paths are appended to it as they stand.
-    text: String,
-    is_https: bool,
-    is_loopback: bool,
-}
+pub(crate) struct ApiUrl(Url);
 
 impl ApiUrl {
     /// `name` is what the caller knows the URL by: an argument or an environment variable.
@@ -20,7 +15,7 @@ impl ApiUrl {
         if raw.is_empty() {
             return refuse("is empty".to_owned());
         }
-        let url = match Url::parse(raw) {
+        let mut url = match Url::parse(raw) {
             Ok(url) => url,
             Err(error) => return refuse(format!("is not an absolute URL: {error}")),
         };
@@ -36,24 +31,27 @@ impl ApiUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return refuse("must not have a query or fragment".to_owned());
         }
-        Ok(Self {
-            text: url.as_str().trim_end_matches('/').to_owned(),
-            is_https: url.scheme() == "https",
-            is_loopback: url.host().is_some_and(is_loopback),
-        })
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Self(url))
     }
 
+    pub(crate) fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Without a trailing slash, so that paths can be appended to it.
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        self.0.as_str().trim_end_matches('/')
     }
 
     pub(crate) fn is_https(&self) -> bool {
-        self.is_https
+        self.0.scheme() == "https"
     }
 
     /// Whether the API can only be on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        self.is_loopback
+        self.0.host().is_some_and(is_loopback)
     }
 }
 

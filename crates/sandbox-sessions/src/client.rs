@@ -128,7 +128,7 @@ impl SessionsClient {
         http: HttpSource,
     ) -> Result<Self, Error> {
         let hooks = Hooks::bearer(token.clone());
-        let api = sandbox_api::Client::new_with_client(url.as_str(), http.client(&url)?, hooks);
+        let api = sandbox_api::Client::new_with_client(url.as_url().clone(), http.client(&url)?, hooks);
         #[cfg(feature = "ssh")]
         let tunnels = http.tunnels(&url, &token)?;
         Ok(Self(Arc::new(Inner {

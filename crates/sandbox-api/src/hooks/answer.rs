@@ -1,8 +1,8 @@
-//! Bringing answers into the shape that the generated code expects.
+//! Reading answers.
 
-use http::response::Parts;
-use http_body_util::{BodyExt, Limited};
-use reqwest::{Body, Response, ResponseBuilderExt, StatusCode, header::CONTENT_LENGTH};
+use progenitor_client::{Error, ResponseValue};
+use reqwest::{Response, StatusCode, header::CONTENT_LENGTH};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Observation;
@@ -20,29 +20,37 @@ pub const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How much of a body that is not an API error is passed on, in characters.
 const SNIPPET_CHARACTERS: usize = 256;
 
-/// The same answer, whose body is noted as it is read, and fails once more than [`MAX_JSON_BYTES`] were.
-pub(super) fn limited(response: Response) -> Response {
-    let (parts, body) = into_parts(response);
-    let body = Limited::new(body, MAX_JSON_BYTES).map_frame(|frame| {
-        frame
-            .data_ref()
-            .into_iter()
-            .for_each(|piece| Observation::note_body(piece));
-        frame
-    });
-    http::Response::from_parts(parts, Body::wrap(body)).into()
+/// What an answer holds.
+pub(crate) async fn value<T: DeserializeOwned>(
+    mut answer: Response,
+) -> Result<ResponseValue<T>, Error<types::Error>> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(Error::ResponseBodyError)? {
+        Observation::note_body(&piece);
+        if piece.len() > MAX_JSON_BYTES - body.len() {
+            return Err(Error::Custom(format!(
+                "the answer is larger than {MAX_JSON_BYTES} bytes"
+            )));
+        }
+        body.extend_from_slice(&piece);
+    }
+    match serde_json::from_slice(&body) {
+        Ok(value) => Ok(with_head(answer, value)),
+        Err(error) => Err(Error::InvalidResponsePayload(body.into(), error)),
+    }
 }
 
-/// The same error answer, whose body is that of an API error.
-pub(super) async fn with_error_body(mut response: Response) -> Response {
-    let body = beginning_of_body(&mut response).await;
-    let error = error_body(response.status(), &body);
-    let (mut parts, _) = into_parts(response);
-    // It was the length of the body that is replaced. All other headers, such as `Retry-After`, stay.
-    parts.headers.remove(CONTENT_LENGTH);
-    // An error has strings for keys, and so always a JSON form.
-    let body = serde_json::to_vec(&error).unwrap_or_default();
-    http::Response::from_parts(parts, body).into()
+/// The error that an error answer is.
+pub(crate) async fn refusal(mut answer: Response) -> Error<types::Error> {
+    let body = beginning_of_body(&mut answer).await;
+    let error = error_body(answer.status(), &body);
+    // It was the length of a body that the error may not have been made from. All other headers stay.
+    answer.headers_mut().remove(CONTENT_LENGTH);
+    Error::ErrorResponse(with_head(answer, error))
+}
+
+fn with_head<T>(mut answer: Response, value: T) -> ResponseValue<T> {
+    ResponseValue::new(value, answer.status(), std::mem::take(answer.headers_mut()))
 }
 
 /// The API error that an error answer with this body is, also where something other than the API gave it.
@@ -51,26 +59,15 @@ pub fn error_body(status: StatusCode, body: &[u8]) -> types::Error {
     api_error(body).unwrap_or_else(|| foreign_error(status, body))
 }
 
-/// Takes an answer apart. Put together again, it still knows from where it came.
-fn into_parts(response: Response) -> (Parts, Body) {
-    let origin = http::Response::builder().url(response.url().clone()).body(());
-    let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
-    // Moved, not copied: every answer passes here.
-    if let Ok(origin) = origin {
-        parts.extensions.extend(origin.into_parts().0.extensions);
-    }
-    (parts, body)
-}
-
 /// At most [`MAX_ERROR_BYTES`] of the body.
 ///
 /// When the connection is lost on the way, what came before is the answer: the status is known and worth more than the
 /// reason why its explanation is cut.
-async fn beginning_of_body(response: &mut Response) -> Vec<u8> {
+async fn beginning_of_body(answer: &mut Response) -> Vec<u8> {
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        Observation::note_body(&chunk);
-        body.extend_from_slice(&chunk);
+    while let Ok(Some(piece)) = answer.chunk().await {
+        Observation::note_body(&piece);
+        body.extend_from_slice(&piece);
         if body.len() >= MAX_ERROR_BYTES {
             body.truncate(MAX_ERROR_BYTES);
             break;

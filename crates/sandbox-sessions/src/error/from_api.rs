@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::Utc;
-use http_body_util::LengthLimitError;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode};
 use sandbox_api::hooks::Observation;
@@ -33,8 +32,10 @@ pub(crate) fn from_api_error(error: sandbox_api::Error<wire::Error>, seen: &Obse
         }
         Api::InvalidResponsePayload(body, cause) => unreadable(&body, &cause, seen),
         Api::UnexpectedResponse(response) => undocumented(&response),
-        // No hook fails, and requests are checked when they are made.
-        Api::InvalidRequest(reason) | Api::Custom(reason) => {
+        // The hooks have ended an answer without an end.
+        Api::Custom(reason) => Error::new(ErrorKind::Decode, reason).with_answer(beginning_of_answer(seen)),
+        // Requests are checked when they are made.
+        Api::InvalidRequest(reason) => {
             Error::new(ErrorKind::InvalidArgument, "the request cannot be made").with_source(Text(reason))
         }
     }
@@ -57,33 +58,18 @@ pub(crate) fn out_of_time(limit: Duration, seen: &Observation) -> Error {
 
 /// No complete answer arrived; `seen` is what did.
 fn incomplete(cause: reqwest::Error, seen: Answer) -> Error {
-    let (kind, message) = if has_cause::<LengthLimitError>(&cause) {
-        let limit = sandbox_api::hooks::MAX_JSON_BYTES;
-        (
-            ErrorKind::Decode,
-            format!("the answer is larger than {limit} bytes"),
-        )
-    } else if cause.is_connect() {
-        (ErrorKind::Connection, "cannot connect to the API".to_owned())
+    let (kind, message) = if cause.is_connect() {
+        (ErrorKind::Connection, "cannot connect to the API")
     } else if cause.is_timeout() {
-        (
-            ErrorKind::Timeout,
-            "the HTTP client's own timeout has passed".to_owned(),
-        )
+        (ErrorKind::Timeout, "the HTTP client's own timeout has passed")
     } else if cause.is_builder() {
-        (
-            ErrorKind::InvalidArgument,
-            "the request cannot be made".to_owned(),
-        )
+        (ErrorKind::InvalidArgument, "the request cannot be made")
     } else if seen.status.is_some() {
-        (
-            ErrorKind::Connection,
-            "the connection was lost during the answer".to_owned(),
-        )
+        (ErrorKind::Connection, "the connection was lost during the answer")
     } else {
         (
             ErrorKind::Connection,
-            "the connection was lost before an answer came".to_owned(),
+            "the connection was lost before an answer came",
         )
     };
     let error = Error::new(kind, message).with_answer(seen);
@@ -181,10 +167,6 @@ fn printable(text: &str, max: usize) -> String {
         .take(max)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
-}
-
-fn has_cause<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<T>())
 }
 
 /// A cause of which only the text is kept.
