@@ -5,6 +5,7 @@ use reqwest::Certificate;
 #[cfg(feature = "ssh")]
 use reqwest::header::InvalidHeaderValue;
 use reqwest::redirect::Policy;
+use reqwest::retry;
 #[cfg(feature = "ssh")]
 use sandbox_api::hooks::BearerToken;
 #[cfg(feature = "ssh")]
@@ -276,7 +277,9 @@ impl HttpSettings {
             .connect_timeout(CONNECT_TIMEOUT)
             .tls_danger_accept_invalid_certs(self.accept_invalid_certs)
             // A redirected POST would silently become a GET, and a token must not follow to another host.
-            .redirect(Policy::none());
+            .redirect(Policy::none())
+            // What is repeated, the retry policy says; a request would be copied to be repeated beneath it.
+            .retry(retry::never().max_retries_per_request(0));
         let builder = if url.is_https() {
             builder.tls_certs_merge(authorities)
         } else {

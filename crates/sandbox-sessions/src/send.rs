@@ -1,5 +1,6 @@
 //! The one way out: every request of this crate passes through [`SessionsClient::send`].
 
+use std::pin::pin;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -83,10 +84,9 @@ impl SessionsClient {
             each: timeout,
             all: self.retries().total_for(timeout, self.timeout()),
         };
-        let result = attempts
-            .run(|limit| attempt(limit, call()), full_jitter)
-            .instrument(span.clone())
-            .await;
+        // Futures are large: what is put around them holds a reference, where it would move them again and again.
+        let attempts = pin!(attempts.run(|limit| attempt(limit, &call), full_jitter));
+        let result = attempts.instrument(span.clone()).await;
         match result {
             Ok((answer, number)) => {
                 record(&span, number, Some(answer.status()), request_id(answer.headers()));
@@ -101,11 +101,12 @@ impl SessionsClient {
 }
 
 /// One attempt, which is abandoned after `limit`.
-async fn attempt<T>(
-    limit: Duration,
-    call: impl Future<Output = Answer<T>>,
-) -> Result<ResponseValue<T>, Error> {
+async fn attempt<T, F>(limit: Duration, call: &impl Fn() -> F) -> Result<ResponseValue<T>, Error>
+where
+    F: Future<Output = Answer<T>>,
+{
     let observation = Observation::default();
+    let call = pin!(call());
     match tokio::time::timeout(limit, observation.of(call)).await {
         Ok(answer) => answer.map_err(|error| from_api_error(error, &observation)),
         Err(_) => Err(out_of_time(limit, &observation)),
