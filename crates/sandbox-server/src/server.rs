@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
 use crate::backend::{self, Backend, Capabilities, Missing};
 use crate::config::ServerConfig;
-use crate::http::{App, BASE, Callers, Listener, router};
+use crate::http::{Api, App, BASE, Callers, Listener};
 use crate::service::{self, Bounds, Images, Service, SessionBounds, UnknownTarget};
 
 /// How long work that cannot be cut short may take when the server stops.
@@ -107,7 +107,7 @@ impl Server {
         };
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let acceptor = config.tls.map(|identity| identity.acceptor());
-        let listener = Listener::start(config.listen, acceptor, router(app), config.max_connections)
+        let listener = Listener::start(config.listen, acceptor, Api::new(app), config.max_connections)
             .await
             .map_err(|source| Reason::Listen {
                 address: config.listen,

@@ -1,7 +1,6 @@
 //! What every request passes on its way in and every answer on its way out.
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use chrono::{SubsecRound, Utc};
 use http::{HeaderName, HeaderValue, Method, header};
@@ -15,7 +14,10 @@ use super::error::ApiError;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names the request, and turns whatever went wrong into a body and one line in the log.
-pub(super) async fn boundary(request: Request, next: Next) -> Response {
+pub(super) async fn boundary<F>(request: Request, answer: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = Uuid::new_v4().to_string();
     let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
     let (head, body) = request.into_parts();
@@ -24,7 +26,7 @@ pub(super) async fn boundary(request: Request, next: Next) -> Response {
     let connects = head.method == Method::CONNECT;
     let drain = Drain::new(body);
     let request = Request::from_parts(head, drain.body());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = answer(request).instrument(span.clone()).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         span.in_scope(|| log(&id, &error));
         response = with_body(response, error, &id);
@@ -44,7 +46,9 @@ pub(super) async fn boundary(request: Request, next: Next) -> Response {
 }
 
 /// Keeps what others have added to the answer, such as `Allow`.
-fn with_body(response: Response, error: ApiError, id: &str) -> Response {
+fn with_body(mut response: Response, error: ApiError, id: &str) -> Response {
+    // It is that of the empty body that is replaced.
+    response.headers_mut().remove(header::CONTENT_LENGTH);
     let headers = error.headers();
     let body = wire::Error {
         error: error.code.to_owned(),

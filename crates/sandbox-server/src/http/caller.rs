@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
+use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use http::header::AUTHORIZATION;
@@ -12,7 +11,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::Instant;
 
-use super::App;
 use super::error::ApiError;
 use super::tunnel;
 use crate::backend::Owner;
@@ -52,20 +50,27 @@ impl Callers {
 
 /// Counts every request that comes with a valid token and tells where the token stands with every answer, whoever
 /// gives it. A request without one goes on as nobody's.
-pub(super) async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn admit<F>(
+    callers: &Callers,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let token = if request.method() == Method::CONNECT {
         tunnel::token(request.headers())
     } else {
         token(request.headers()).map(Into::into)
     };
-    let Some((owner, standing)) = token.and_then(|token| app.callers.count(&token)) else {
-        return next.run(request).await;
+    let Some((owner, standing)) = token.and_then(|token| callers.count(&token)) else {
+        return answer(request).await;
     };
     let mut response = match standing.too_early {
         Some(wait) => ApiError::rate_limited(wait).into_response(),
         None => {
             request.extensions_mut().insert(Caller(owner.clone()));
-            next.run(request).await
+            answer(request).await
         }
     };
     tell(standing, response.headers_mut());

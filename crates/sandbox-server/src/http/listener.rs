@@ -1,23 +1,24 @@
 //! The port.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
+
+use super::Api;
 
 /// How long the head of a request may take to arrive, which includes the time a kept connection is idle. Longer than
 /// clients keep idle connections (90 s is common), so that none of them sends a request into a closing connection.
@@ -48,14 +49,14 @@ impl Listener {
     pub(crate) async fn start(
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
-        router: Router,
+        api: Api,
         connections: usize,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(connections));
-        let protocol = Protocol { tls, router };
+        let protocol = Protocol { tls, api };
         let task = tokio::spawn(accept(listener, protocol, places, stopped));
         Ok(Self { address, stop, task })
     }
@@ -86,7 +87,7 @@ impl Drop for Listener {
 #[derive(Clone)]
 struct Protocol {
     tls: Option<TlsAcceptor>,
-    router: Router,
+    api: Api,
 }
 
 async fn accept(
@@ -138,28 +139,29 @@ async fn welcome(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "answers may be delayed");
     }
-    let Protocol { tls, router } = protocol;
+    let Protocol { tls, api } = protocol;
     let Some(tls) = tls else {
-        return serve(stream, router, stopped).await;
+        return serve(stream, api, stopped).await;
     };
     let secured = tokio::select! {
         secured = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => secured,
         () = stop(&mut stopped) => return,
     };
     match secured {
-        Ok(Ok(stream)) => serve(stream, router, stopped).await,
+        Ok(Ok(stream)) => serve(stream, api, stopped).await,
         Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
         Err(_) => tracing::debug!("a client did not go on with TLS"),
     }
 }
 
-async fn serve<S>(stream: S, router: Router, mut stopped: watch::Receiver<bool>)
+async fn serve<S>(stream: S, api: Api, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = TowerToHyperService::new(
-        router.map_request(|request: http::Request<Incoming>| request.map(Body::new)),
-    );
+    let service = service_fn(|request: http::Request<Incoming>| {
+        let answer = api.clone().answer(request.map(Body::new));
+        async { Ok::<_, Infallible>(answer.await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

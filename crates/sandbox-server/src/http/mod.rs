@@ -19,12 +19,15 @@ mod tunnel;
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::handler::Handler;
+use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use http::{Method, StatusCode, Uri};
 use sandbox_api::open::HealthStatus;
 use sandbox_api::types as wire;
+use tower::ServiceExt;
 
 use self::error::ApiError;
 use crate::service::Service;
@@ -42,37 +45,71 @@ pub(crate) struct App {
 /// The path below which the API is.
 pub(crate) const BASE: &str = "/v1";
 
+/// Where nothing is counted.
+const HEALTH: [&str; 2] = ["/health", "/v1/health"];
+
+/// What answers requests.
+#[derive(Clone)]
+pub(crate) struct Api {
+    app: App,
+    router: Router,
+}
+
+impl Api {
+    pub(crate) fn new(app: App) -> Self {
+        let router = router(app.clone());
+        Self { app, router }
+    }
+
+    /// What is done for every request is done here, around all routes: a layer would be copied with each route that it
+    /// is put around, for each request.
+    async fn answer(self, request: Request) -> Response {
+        let Self { app, router } = self;
+        boundary::boundary(request, |request| async move {
+            if HEALTH.contains(&request.uri().path()) {
+                return routed(router, request).await;
+            }
+            caller::admit(&app.callers, request, |request| {
+                panics::catch(async {
+                    match *request.method() {
+                        Method::CONNECT => tunnel::connect(&app, request).await,
+                        _ => routed(router, request).await,
+                    }
+                })
+            })
+            .await
+        })
+        .await
+    }
+}
+
+async fn routed(router: Router, request: Request) -> Response {
+    let Ok(response) = router.oneshot(request).await;
+    response
+}
+
 /// Every route of the API.
-pub(crate) fn router(app: App) -> Router {
-    let api = Router::new()
-        .route("/sessions", post(sessions::create).get(sessions::list))
+fn router(app: App) -> Router {
+    let below = |path: &str| format!("{BASE}{path}");
+    HEALTH
+        .iter()
+        .fold(Router::new(), |router, path| router.route(path, get(health)))
+        .route(&below("/sessions"), post(sessions::create).get(sessions::list))
         .route(
-            "/sessions/{sessionId}",
+            &below("/sessions/{sessionId}"),
             get(sessions::get).delete(sessions::delete),
         )
-        .route("/sessions/{sessionId}/pause", post(sessions::pause))
-        .route("/sessions/{sessionId}/resume", post(sessions::resume))
-        .route("/sessions/{sessionId}/code", post(execution::code))
-        .route("/sessions/{sessionId}/commands", post(execution::command))
+        .route(&below("/sessions/{sessionId}/pause"), post(sessions::pause))
+        .route(&below("/sessions/{sessionId}/resume"), post(sessions::resume))
+        .route(&below("/sessions/{sessionId}/code"), post(execution::code))
+        .route(&below("/sessions/{sessionId}/commands"), post(execution::command))
         .route(
-            "/sessions/{sessionId}/files",
-            post(files::upload).get(files::download),
-        );
-    let counted = Router::new()
-        .nest(BASE, api)
+            &below("/sessions/{sessionId}/files"),
+            // Each handler that reads a body has its own limit.
+            post(files::upload.layer(DefaultBodyLimit::disable())).get(files::download),
+        )
         .fallback(|uri: Uri| async move { unknown_route(&uri) })
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), tunnel::intercept))
-        .layer(middleware::from_fn(panics::catch))
-        .layer(middleware::from_fn_with_state(app.clone(), caller::admit));
-    Router::new()
-        .route("/health", get(health))
-        .route(&format!("{BASE}/health"), get(health))
-        .method_not_allowed_fallback(wrong_method)
-        .merge(counted)
-        // Each handler that reads a body has its own limit.
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn(boundary::boundary))
         .with_state(app)
 }
 

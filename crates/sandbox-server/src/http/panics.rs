@@ -2,8 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
@@ -11,8 +9,8 @@ use super::error::ApiError;
 use crate::service::Error;
 
 /// Makes an answer of a panic, so that what is added to every answer is added to this one, too.
-pub(super) async fn catch(request: Request, next: Next) -> Response {
-    AssertUnwindSafe(next.run(request))
+pub(super) async fn catch(answer: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(answer)
         .catch_unwind()
         .await
         .unwrap_or_else(|_| ApiError::from(Error::internal().caused_by("a handler panicked")).into_response())
@@ -21,25 +19,19 @@ pub(super) async fn catch(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::routing::get;
-    use axum::{Router, middleware};
+    use axum::extract::Request;
     use http::StatusCode;
     use http_body_util::BodyExt;
-    use tower::ServiceExt;
 
     use super::super::boundary::boundary;
     use super::*;
 
     #[tokio::test]
     async fn a_panic_is_an_answer_like_any_other() {
-        async fn fails() -> &'static str {
+        async fn fails() -> Response {
             panic!("the details of which are nobody's business")
         }
-        let router = Router::new()
-            .route("/", get(fails))
-            .layer(middleware::from_fn(catch))
-            .layer(middleware::from_fn(boundary));
-        let answer = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let answer = boundary(Request::new(Body::empty()), |_| catch(fails())).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(answer.headers().contains_key("x-request-id"));
         let body = answer.into_body().collect().await.unwrap().to_bytes();

@@ -5,11 +5,10 @@ mod target;
 
 use axum::RequestExt;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use http::Version;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{Method, Version};
 use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
 
@@ -22,15 +21,12 @@ use super::error::ApiError;
 /// What the answer has said since there are proxies; some clients look for these words.
 const ESTABLISHED: ReasonPhrase = ReasonPhrase::from_static(b"Connection Established");
 
-/// Serves every `CONNECT`, whatever its target, and passes everything else on: no route matches all of its forms.
-pub(super) async fn intercept(State(app): State<App>, request: Request, next: Next) -> Response {
-    if request.method() != Method::CONNECT {
-        return next.run(request).await;
-    }
-    connect(&app, request).await.into_response()
+/// Serves every `CONNECT`, whatever its target: no route matches all of its forms.
+pub(super) async fn connect(app: &App, request: Request) -> Response {
+    open(app, request).await.into_response()
 }
 
-async fn connect(app: &App, mut request: Request) -> Result<Response, ApiError> {
+async fn open(app: &App, mut request: Request) -> Result<Response, ApiError> {
     check(&request)?;
     let Caller(owner) = request.extract_parts().await?;
     let session = session(request.uri())?;
