@@ -1,10 +1,12 @@
 //! A Python program that does the same.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// One session of `requests`, which keeps its connections, as Python clients of the API do: from one thread, and from
-/// eight, so that waiting for the server costs it nothing.
+/// One session of `requests`, which keeps its connections, as Python clients of the API do. It makes calls whenever it
+/// is told to, and says how long one took: from one thread, or from eight, so that waiting for the server costs it
+/// nothing.
 const PROGRAM: &str = r#"
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,53 +14,93 @@ try:
     import requests
 except ImportError:
     sys.exit("requests is not installed")
-url, token = sys.stdin.read().split()
+url, token = input().split()
 session = requests.Session()
 session.trust_env = False
 session.headers.update({"Authorization": f"Bearer {token}"})
-def call():
+def call(_):
     response = session.get(url, timeout=30)
     response.raise_for_status()
     return response.json()["sessionId"]
-def together(threads, calls):
-    start = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(lambda _: call(), range(calls)):
+with ThreadPoolExecutor(8) as pool:
+    ways = {"alone": map, "together": pool.map}
+    for line in sys.stdin:
+        way, calls = line.split()
+        start = time.perf_counter()
+        for _ in ways[way](call, range(int(calls))):
             pass
-    return (time.perf_counter() - start) / calls
-def alone(calls):
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - start) / calls
-def median(values):
-    return sorted(values)[len(values) // 2]
-alone(100), together(8, 100)
-print(min(median([alone(100) for _ in range(15)]), median([together(8, 200) for _ in range(9)])))
+        print((time.perf_counter() - start) / int(calls), flush=True)
 "#;
 
-/// The better of the two medians, on the processor of the thread that asks.
-///
-/// # Errors
-/// Why it cannot be measured.
-pub(crate) fn time_of_a_call(url: &str, token: &str) -> Result<Duration, String> {
-    let mut child = Command::new("python3")
-        .args(["-c", PROGRAM])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("python3 cannot be started: {error}"))?;
-    let mut stdin = child.stdin.take().expect("a pipe");
-    std::io::Write::write_all(&mut stdin, format!("{url} {token}").as_bytes())
-        .map_err(|error| error.to_string())?;
-    drop(stdin);
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(said.lines().last().unwrap_or("it failed").to_owned());
+/// How the calls are made.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    OneThread,
+    EightThreads,
+}
+
+/// The program, which runs on the processor of the thread that starts it.
+pub(crate) struct Python {
+    process: Child,
+    /// Closed to end it.
+    orders: Option<ChildStdin>,
+    times: BufReader<ChildStdout>,
+}
+
+impl Python {
+    /// Starts the program and opens its connections.
+    ///
+    /// # Errors
+    /// Why it cannot be measured.
+    pub(crate) fn start(url: &str, token: &str) -> Result<Self, String> {
+        let mut process = Command::new("python3")
+            .args(["-c", PROGRAM])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map_err(|error| format!("python3 cannot be started: {error}"))?;
+        let mut python = Self {
+            orders: process.stdin.take(),
+            times: BufReader::new(process.stdout.take().expect("a pipe")),
+            process,
+        };
+        python.order(&format!("{url} {token}"))?;
+        for way in [Way::OneThread, Way::EightThreads] {
+            python.time_of_a_call(way, 100)?;
+        }
+        Ok(python)
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let seconds: f64 = text.trim().parse().map_err(|_| format!("it printed {text:?}"))?;
-    Ok(Duration::from_secs_f64(seconds))
+
+    /// How long one of so many calls takes.
+    ///
+    /// # Errors
+    /// Why the program has ended.
+    pub(crate) fn time_of_a_call(&mut self, way: Way, calls: u32) -> Result<Duration, String> {
+        let way = match way {
+            Way::OneThread => "alone",
+            Way::EightThreads => "together",
+        };
+        self.order(&format!("{way} {calls}"))?;
+        let mut said = String::new();
+        self.times
+            .read_line(&mut said)
+            .map_err(|error| error.to_string())?;
+        match said.trim().parse() {
+            Ok(seconds) => Ok(Duration::from_secs_f64(seconds)),
+            Err(_) => Err("it has ended; what it said is above".to_owned()),
+        }
+    }
+
+    fn order(&mut self, line: &str) -> Result<(), String> {
+        let mut orders = self.orders.as_ref().expect("it is closed by the drop");
+        writeln!(orders, "{line}").map_err(|error| format!("it takes no orders: {error}"))
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.process.wait();
+    }
 }
