@@ -329,6 +329,10 @@ impl Handler for Connection {
         let preparation = self.preparation(id);
         let good =
             preparation.is_some_and(|preparation| preparation.requested.set(name, value, control).is_ok());
+        if control && !good {
+            // The server has sent the command already, which must not start without this.
+            self.channels.remove(&id);
+        }
         answer(id, good, session)
     }
 

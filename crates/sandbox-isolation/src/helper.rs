@@ -13,9 +13,10 @@ use rustix::process::Pid;
 
 use crate::error::{Context, Error};
 use crate::idmap::Mapping;
-use crate::init::{self, Inside};
+use crate::init::{self, Inside, Opened, Prepared};
 use crate::privileges;
-use crate::root::Sources;
+use crate::root::{PrivateMounts, Skeleton};
+use crate::surroundings::{self, Surroundings};
 use crate::sys::{self, Parent};
 use crate::wire::{self, Report};
 
@@ -24,6 +25,8 @@ pub(crate) fn run(agent: fn(Inside) -> ExitCode) -> ! {
     let Ok(control) = sys::take_stdin() else {
         sys::exit_now(1)
     };
+    // Not the launcher's: what is made here is for the sandbox's user, who starts with the usual mask too.
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let outcome = clone(control.as_fd(), agent);
     if let Err(error) = &outcome {
         // Without a launcher there is nobody to tell.
@@ -33,19 +36,32 @@ pub(crate) fn run(agent: fn(Inside) -> ExitCode) -> ! {
 }
 
 fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), Error> {
+    // What is the same for most sandboxes comes before the order, since a spare helper has the time.
+    let volunteered = privileges::volunteer_for_the_oom_killer();
+    let mounts = PrivateMounts::with_surroundings();
+    let surroundings = mounts.as_ref().map_or(Surroundings::Hosts, |_| Surroundings::Own);
+    let ahead = mounts
+        .as_ref()
+        .ok()
+        .map(|mounts| (surroundings::set_up(), Skeleton::build(mounts, &[])));
     let order = wire::receive_order(control).during("receive the order to start")?;
-    privileges::volunteer_for_the_oom_killer()?;
+    volunteered?;
+    let (set_up, skeleton) = ahead.unzip();
+    set_up.transpose()?;
     for entrance in &order.config.entrances {
         std::fs::write(entrance, "0").during_on("join a control group", entrance)?;
     }
     let mapping = order.config.mapping.clone();
-    let sources = match mapping {
-        Mapping::Root(_) => Some(Sources::open(
-            &order.config.extra,
-            order.config.delegated.as_deref(),
-        )?),
+    let opened = match mapping {
+        Mapping::Root(_) => {
+            let mounts = mounts.during("create a mount namespace")?;
+            // If it could not be built, that is told when it cannot be built again.
+            let skeleton = skeleton.and_then(Result::ok);
+            Some(Opened::open(&mounts, skeleton, &order.config)?)
+        }
         Mapping::Subordinate { .. } | Mapping::Single { .. } => None,
     };
+    let prepared = Prepared { surroundings, opened };
     let birthplace = order
         .config
         .birthplace
@@ -54,7 +70,7 @@ fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), E
         .transpose()?;
     let (wait, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during("create a pipe")?;
     let theirs = control.try_clone_to_owned().during("share the control socket")?;
-    let (pid, pidfd) = clone_init(theirs, wait, &go, birthplace, order, sources, agent)?;
+    let (pid, pidfd) = clone_init(theirs, wait, &go, birthplace, order, prepared, agent)?;
     // From here on, whatever goes wrong, closing `go` ends the new process.
     mapping.write(pid)?;
     let report = Report::Cloned {
@@ -77,20 +93,29 @@ fn clone_init(
     go: &OwnedFd,
     birthplace: Option<OwnedFd>,
     order: wire::Order,
-    sources: Option<Sources>,
+    prepared: Prepared,
     agent: fn(Inside) -> ExitCode,
 ) -> Result<(Pid, OwnedFd), Error> {
     let helpers = [Some(go.as_raw_fd()), birthplace.as_ref().map(AsRawFd::as_raw_fd)];
+    let surroundings = prepared.surroundings;
     let child = move || {
         // Held by the helper alone, `go` ends with the helper. The control group is the host's.
         for fd in helpers.into_iter().flatten() {
             // SAFETY: in the child, its owner is in a frame that is never returned to.
             drop(unsafe { OwnedFd::from_raw_fd(fd) });
         }
-        init::run(control, wait, order, sources, agent)
+        init::run(control, wait, order, prepared, agent)
     };
     // SAFETY: this process has a single thread: it has done nothing yet but run this module, as `enter` demands.
-    unsafe { sys::clone_namespaces(Parent::ParentOfCaller, birthplace.as_ref().map(AsFd::as_fd), child) }.during(
+    unsafe {
+        sys::clone_namespaces(
+            Parent::ParentOfCaller,
+            birthplace.as_ref().map(AsFd::as_fd),
+            surroundings,
+            child,
+        )
+    }
+    .during(
         "create namespaces (are user namespaces allowed, and are fewer in use than user.max_user_namespaces says?)",
     )
 }

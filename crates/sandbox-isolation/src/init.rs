@@ -10,10 +10,11 @@ use crate::error::{Context, Error};
 use crate::helper;
 use crate::privileges;
 use crate::process::Processes;
-use crate::root::{self, Sources};
+use crate::root::{self, PrivateMounts, Skeleton};
 use crate::scope::Scopes;
+use crate::surroundings::{self, Surroundings};
 use crate::sys;
-use crate::wire::{self, Order, Report};
+use crate::wire::{self, Config, Order, Report};
 
 /// The argument a program is started with to become a sandbox.
 pub const INIT_ARGUMENT: &str = "__sandbox-init";
@@ -42,13 +43,12 @@ pub fn enter(run: fn(Inside) -> ExitCode) -> ! {
 
 /// PID 1, in its new namespaces, from its first instruction on.
 ///
-/// `go` brings a byte once the ids are mapped, and ends if the helper does before. `sources` are there if they had to
-/// be opened outside.
+/// `go` brings a byte once the ids are mapped, and ends if the helper does before.
 pub(crate) fn run(
     control: OwnedFd,
     go: OwnedFd,
     order: Order,
-    sources: Option<Sources>,
+    prepared: Prepared,
     run: fn(Inside) -> ExitCode,
 ) -> i32 {
     if !matches!(
@@ -58,7 +58,7 @@ pub(crate) fn run(
         return 1;
     }
     drop(go);
-    let outcome = set_up(order, sources);
+    let outcome = set_up(order, prepared);
     let report = outcome.as_ref().err().map_or(Report::Ready, Report::from);
     // A launcher that has ended meanwhile wants no sandbox any more.
     let reported = wire::report(control.as_fd(), &report, None);
@@ -69,7 +69,37 @@ pub(crate) fn run(
     }
 }
 
-fn set_up(order: Order, sources: Option<Sources>) -> Result<Inside, Error> {
+/// What was done outside of the namespaces.
+pub(crate) struct Prepared {
+    pub(crate) surroundings: Surroundings,
+    pub(crate) opened: Option<Opened>,
+}
+
+/// What is opened of the host: by root outside of the namespaces, by an ordinary user inside, each where it has the
+/// right to.
+pub(crate) struct Opened {
+    skeleton: Skeleton,
+    /// The control group directory that is given to PID 1.
+    delegated: Option<OwnedFd>,
+}
+
+impl Opened {
+    /// With the skeleton that was built ahead, if that will do.
+    pub(crate) fn open(
+        mounts: &PrivateMounts,
+        ahead: Option<Skeleton>,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        let skeleton = match ahead {
+            Some(skeleton) if skeleton.suits(&config.extra) => skeleton,
+            _ => Skeleton::build(mounts, &config.extra)?,
+        };
+        let delegated = config.delegated.as_deref().map(root::confined).transpose()?;
+        Ok(Self { skeleton, delegated })
+    }
+}
+
+fn set_up(order: Order, prepared: Prepared) -> Result<Inside, Error> {
     let Order {
         config,
         payload,
@@ -77,24 +107,25 @@ fn set_up(order: Order, sources: Option<Sources>) -> Result<Inside, Error> {
         lifeline,
     } = order;
     let mapping = config.mapping.kind();
-    let mut sources = match sources {
-        Some(sources) => sources,
-        None => Sources::open(&config.extra, config.delegated.as_deref())?,
+    let mounts = PrivateMounts::of_init();
+    let Opened { skeleton, delegated } = match prepared.opened {
+        Some(opened) => opened,
+        None => Opened::open(&mounts, None, &config)?,
     };
     if mapping == IdMapping::Range {
         become_root_inside()?;
     }
     sys::enter_cgroup_namespace().during("create a cgroup namespace")?;
     privileges::leave_session()?;
-    let executable = sources.executable.try_clone().during("keep our own executable")?;
-    let scopes = sources.delegated.take().map_or(Scopes::Subreaper, Scopes::cgroup);
-    root::enter(sources, config.disk_bytes, mapping)?;
-    rustix::system::sethostname(b"sandbox").during("set the host name")?;
-    sys::bring_loopback_up().during("bring the loopback interface up")?;
+    let scopes = delegated.map_or(Scopes::Subreaper, Scopes::cgroup);
+    root::enter(&mounts, &skeleton, config.disk_bytes, mapping)?;
+    if prepared.surroundings == Surroundings::Hosts {
+        surroundings::set_up()?;
+    }
     detach_stdio()?;
     privileges::limit_resources(&config)?;
     privileges::drop_all(mapping)?;
-    let processes = Processes::new(true, config.mapping.identity(), executable, scopes);
+    let processes = Processes::new(true, config.mapping.identity(), skeleton.executable, scopes);
     Ok(Inside {
         payload,
         listener,

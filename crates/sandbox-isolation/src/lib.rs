@@ -43,6 +43,7 @@ mod seccomp;
 mod spare;
 mod spawn;
 mod subreaper;
+mod surroundings;
 mod sys;
 mod terminal;
 mod trial;

@@ -11,6 +11,8 @@ use std::ptr;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use crate::surroundings::Surroundings;
+
 fn check(result: c_long) -> Result<c_long, Errno> {
     if result < 0 {
         // SAFETY: `__errno_location` returns a valid pointer to this thread's errno.
@@ -281,8 +283,17 @@ pub(crate) enum Parent {
     ParentOfCaller,
 }
 
-/// Runs `child` as PID 1 of new namespaces of every kind but time and cgroup, in a control group if one is given, and
-/// exits with what it returns.
+/// The kinds of namespaces that [`Surroundings`] are of.
+const SURROUNDINGS: c_int = libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNET;
+
+/// Enters new namespaces for what is around processes, and for mounts.
+pub(crate) fn leave_surroundings_and_mounts() -> Result<(), Errno> {
+    // SAFETY: changes what this process sees, and nothing in its memory.
+    check(unsafe { libc::unshare(SURROUNDINGS | libc::CLONE_NEWNS) }.into()).map(drop)
+}
+
+/// Runs `child` as PID 1 of new namespaces of every kind but time and cgroup (and those it has already, if the
+/// surroundings are its own), in a control group if one is given, and exits with what it returns.
 ///
 /// # Safety
 ///
@@ -290,14 +301,13 @@ pub(crate) enum Parent {
 pub(crate) unsafe fn clone_namespaces(
     parent: Parent,
     group: Option<BorrowedFd<'_>>,
+    surroundings: Surroundings,
     child: impl FnOnce() -> i32,
 ) -> Result<(Pid, OwnedFd), Errno> {
-    let namespaces = libc::CLONE_NEWUSER
-        | libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWNET;
+    let mut namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
+    if surroundings == Surroundings::Hosts {
+        namespaces |= SURROUNDINGS;
+    }
     let mut pidfd: c_int = -1;
     let mut arguments = CloneArguments {
         flags: (namespaces | libc::CLONE_PIDFD) as u64,

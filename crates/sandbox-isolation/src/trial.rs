@@ -12,6 +12,7 @@ use rustix::process::{Signal, WaitOptions};
 
 use crate::error::{Context, Error};
 use crate::idmap::Mapping;
+use crate::surroundings::Surroundings;
 use crate::sys::{self, Parent};
 
 /// What was refused.
@@ -46,7 +47,7 @@ pub(crate) fn run(mapping: &Mapping) -> Result<(), Trial> {
             .map_or(0, |error| error.raw_os_error())
     };
     // SAFETY: the child makes a few system calls and neither allocates nor locks.
-    let (pid, _pidfd) = unsafe { sys::clone_namespaces(Parent::Caller, None, child) }
+    let (pid, _pidfd) = unsafe { sys::clone_namespaces(Parent::Caller, None, Surroundings::Hosts, child) }
         .map_err(io::Error::from)
         .map_err(refused(NAMESPACES))?;
     let mapped = mapping.write(pid);

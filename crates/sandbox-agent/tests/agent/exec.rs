@@ -31,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("many_commands_at_once_share_a_connection", many),
         trial("channels_are_limited", channel_limit),
         trial("a_command_that_cannot_start_never_started", unstartable),
+        trial("a_command_sent_with_a_refused_variable_never_started", one_flight),
     ]
 }
 
@@ -338,4 +339,24 @@ async fn unstartable() {
     );
     std::fs::create_dir(agent.workspace()).unwrap();
     assert_eq!(run(&client, "true").await.exit, Exit::Code(0));
+}
+
+async fn one_flight() {
+    let agent = TestAgent::start();
+    let control = agent.control().await;
+    let request = ExecRequest::command("echo $GREETING; touch started").in_one_flight();
+    let output = control
+        .run(request.clone().env("GREETING", "hello"))
+        .await
+        .unwrap();
+    assert_eq!(output.stdout, b"hello\n");
+    std::fs::remove_file(agent.workspace().join("started")).unwrap();
+    let error = control
+        .run(request.env("GREETING", "hello").env("NO-NAME", "x").env("A", "x"))
+        .await
+        .unwrap_err();
+    assert_eq!((error.phase(), error.kind()), (Phase::Start, ErrorKind::Refused));
+    assert!(error.never_started());
+    // On the same connection, so that whatever was sent before has been dealt with.
+    assert_eq!(run(&control, "ls").await.stdout, b"");
 }

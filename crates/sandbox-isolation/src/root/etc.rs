@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::{create_file, make_directory};
+use super::skeleton::{create_file, make_directory};
 use crate::error::Error;
 
 const FILES: [(&str, &str); 9] = [
@@ -31,7 +31,7 @@ const FILES: [(&str, &str); 9] = [
 ];
 
 pub(super) fn write(root: BorrowedFd<'_>) -> Result<(), Error> {
-    make_directory(root, "etc", 0o755)?;
+    make_directory(root, "etc")?;
     FILES
         .into_iter()
         .try_for_each(|(name, content)| create_file(root, format!("etc/{name}"), content.as_bytes()))

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::AtFlags;
 use rustix::mount::MountAttrFlags;
 
-use super::{NO_TRICKS, attach as attach_mount, clone_tree, file_system, make_directory};
+use super::{NO_TRICKS, PROC, attach as attach_mount, clone_tree, file_system};
 use crate::capabilities::IdMapping;
 use crate::error::{Context, Error};
 use crate::sys;
@@ -58,8 +58,7 @@ pub(super) fn attach(root: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), Err
         }
         result => result?,
     };
-    make_directory(root, "proc", 0o555)?;
-    attach_mount(proc.as_fd(), root, "proc")?;
+    attach_mount(proc.as_fd(), root, PROC)?;
     for name in READ_ONLY {
         cover(proc.as_fd(), name, proc.as_fd(), name)?;
     }

@@ -1,5 +1,6 @@
 //! What of the host is seen inside.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -8,23 +9,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::mount::MountAttrFlags;
 
-use super::{NO_TRICKS, below_root, clone_tree};
+use super::{NO_TRICKS, clone_tree};
 use crate::error::{Context, Error};
 use crate::sys;
-
-/// Detached, read-only views of the host.
-///
-/// Opening them takes the right to mount and the right to reach them. Root has both on the host and hardly any once
-/// inside its new user namespace; an ordinary user has the former only inside. So root opens them before.
-pub(crate) struct Sources {
-    pub(super) entries: Vec<Source>,
-    /// What the launcher asked for beyond that.
-    pub(super) extra: Vec<Source>,
-    /// Our own executable.
-    pub(crate) executable: OwnedFd,
-    /// The control group directory that is given to PID 1.
-    pub(crate) delegated: Option<OwnedFd>,
-}
 
 /// One thing to appear in the new root; destinations are relative to it.
 pub(super) enum Source {
@@ -79,30 +66,47 @@ const CONFIGURATION: [&str; 27] = [
 /// As [`CONFIGURATION`], for names that hold a version.
 const CONFIGURATION_PREFIXES: [&str; 2] = ["python3", "java"];
 
-impl Sources {
-    pub(crate) fn open(extra: &[PathBuf], delegated: Option<&Path>) -> Result<Self, Error> {
-        let mut entries = Vec::new();
-        for path in TOP {
-            entries.extend(view(Path::new(path), READ_ONLY)?);
-        }
-        for path in configuration() {
-            entries.extend(view(&path, READ_ONLY)?);
-        }
-        for path in DEVICES {
-            entries.extend(view(Path::new(path), DEVICE)?);
-        }
-        let show = |path: &PathBuf| {
-            view(path, READ_ONLY)?
-                .ok_or(std::io::Error::from_raw_os_error(libc::ENOENT))
-                .during_on("show", path)
+/// Detached, read-only views of what every sandbox sees of the host.
+pub(super) fn common() -> Result<Vec<Source>, Error> {
+    let read_only = TOP.iter().map(PathBuf::from).chain(configuration());
+    let views = read_only
+        .map(|path| view(&path, READ_ONLY))
+        .chain(DEVICES.map(|path| view(Path::new(path), DEVICE)));
+    views.filter_map(Result::transpose).collect()
+}
+
+/// The same of paths that the launcher asks for.
+pub(super) fn extra(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
+    let show = |path: &PathBuf| {
+        view(path, READ_ONLY)?
+            .ok_or(std::io::Error::from_raw_os_error(libc::ENOENT))
+            .during_on("show", path)
+    };
+    paths.iter().map(show).collect()
+}
+
+/// When names were last made, removed or replaced among those that views are opened by. What happens below a view, or to
+/// the content of a file, is seen in the view.
+#[derive(PartialEq, Eq)]
+pub(super) struct Stamp(Vec<Option<(i64, i64)>>);
+
+impl Stamp {
+    pub(super) fn take() -> Self {
+        let etc = Path::new("/etc");
+        let parents = CONFIGURATION.iter().filter_map(|name| Path::new(name).parent());
+        let directories: BTreeSet<_> = parents
+            .map(|parent| etc.join(parent))
+            .chain([PathBuf::from("/")])
+            .collect();
+        Self::of(&directories)
+    }
+
+    fn of(directories: &BTreeSet<PathBuf>) -> Self {
+        let modified = |path: &PathBuf| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.mtime(), metadata.mtime_nsec()))
         };
-        let extra = extra.iter().map(show).collect::<Result<_, _>>()?;
-        Ok(Self {
-            entries,
-            extra,
-            executable: executable()?,
-            delegated: delegated.map(confined).transpose()?,
-        })
+        Self(directories.iter().map(modified).collect())
     }
 }
 
@@ -153,7 +157,7 @@ fn view(path: &Path, attributes: MountAttrFlags) -> Result<Option<Source>, Error
 }
 
 /// Our own executable, such that it cannot be opened for writing through the processes that run it.
-fn executable() -> Result<OwnedFd, Error> {
+pub(super) fn executable() -> Result<OwnedFd, Error> {
     const LINK: &str = "/proc/self/exe";
     let running = fs::metadata(LINK).during_on("look at", LINK)?;
     let path = fs::read_link(LINK).during_on("read the link", LINK)?;
@@ -170,8 +174,39 @@ fn executable() -> Result<OwnedFd, Error> {
 }
 
 /// A view of a directory from which `..` leads nowhere.
-fn confined(path: &Path) -> Result<OwnedFd, Error> {
+pub(crate) fn confined(path: &Path) -> Result<OwnedFd, Error> {
     let tree = clone_tree(CWD, path, false)?;
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     rustix::fs::openat(&tree, ".", flags, rustix::fs::Mode::empty()).during_on("open", path)
+}
+
+/// A path relative to the root, or `None` for the root itself and for what does not start at it.
+fn below_root(path: &Path) -> Option<&Path> {
+    path.strip_prefix("/")
+        .ok()
+        .filter(|path| !path.as_os_str().as_encoded_bytes().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_changes_with_names_and_not_with_contents() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, new) = (directory.path().join("ld.so.cache"), directory.path().join("new"));
+        fs::write(&file, "old").unwrap();
+        fs::write(&new, "new").unwrap();
+        let watched = BTreeSet::from([directory.path().to_owned(), directory.path().join("missing")]);
+        let stamp = Stamp::of(&watched);
+        fs::write(&file, "changed").unwrap();
+        assert!(Stamp::of(&watched) == stamp);
+        // A file system's clock may tick slowly.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        fs::rename(&new, &file).unwrap();
+        assert!(Stamp::of(&watched) != stamp);
+        let stamp = Stamp::of(&watched);
+        fs::create_dir(directory.path().join("missing")).unwrap();
+        assert!(Stamp::of(&watched) != stamp);
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions};
 use sandbox_isolation::{Error, Handle, Host};
@@ -110,6 +111,8 @@ pub(crate) fn launcher(arguments: &[String]) -> ExitCode {
     }
     let host = Host::probe().unwrap();
     let listener = std::os::unix::net::UnixListener::bind(Path::new(directory).join("agent")).unwrap();
+    // A sandbox is for its user, however private the files are that its launcher makes.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let launched = host
         .launch(sandbox_isolation::LaunchSpec {
             name,

@@ -85,6 +85,7 @@ impl Execution {
 
     fn request(&self, output_limit: usize) -> ExecRequest {
         let request = ExecRequest::command(self.command.clone())
+            .in_one_flight()
             .stdin(self.stdin.clone())
             .stdout_limit(output_limit)
             .stderr_limit(output_limit)
