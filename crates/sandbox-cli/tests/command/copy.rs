@@ -8,34 +8,19 @@ use std::process::Stdio;
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 
-use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, wait};
+use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, trials, wait};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 8] = [
-        ("files_arrive_as_they_were", files_arrive_as_they_were),
-        ("folders_arrive_as_they_were", folders_arrive_as_they_were),
-        ("targets_are_names_or_folders", targets_are_names_or_folders),
-        ("folders_replace_nothing", folders_replace_nothing),
-        (
-            "only_files_are_replaced_by_files",
-            only_files_are_replaced_by_files,
-        ),
-        ("a_hostile_folder_stays_inside", a_hostile_folder_stays_inside),
-        (
-            "what_is_interrupted_leaves_nothing",
-            what_is_interrupted_leaves_nothing,
-        ),
-        ("failures_are_told_apart", failures_are_told_apart),
-    ];
-    tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(format!("copy::{name}"), move || {
-                test();
-                Ok(())
-            })
-        })
-        .collect()
+    trials!("copy":
+        files_arrive_as_they_were,
+        folders_arrive_as_they_were,
+        targets_are_names_or_folders,
+        folders_replace_nothing,
+        only_files_are_replaced_by_files,
+        a_hostile_folder_stays_inside,
+        what_is_interrupted_leaves_nothing,
+        failures_are_told_apart,
+    )
 }
 
 /// A session, and a folder of this machine beside it.

@@ -7,13 +7,10 @@ use std::process::{Child, Stdio};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 
-use crate::support::{Place, Serve, assert_output, send, stderr, stdout, wait};
+use crate::support::{Place, Serve, assert_output, send, stderr, stdout, trials, wait};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("forwarding::several_ports_lead_to_several", || {
-        several();
-        Ok(())
-    })]
+    trials!("forwarding": several_ports_lead_to_several)
 }
 
 /// Says on each of two ports which one it is.
@@ -32,7 +29,7 @@ fn lines(child: &mut Child, count: usize) -> Vec<String> {
     out.lines().take(count).map(Result::unwrap).collect()
 }
 
-fn several() {
+fn several_ports_lead_to_several() {
     let place = Place::new();
     let _serve = Serve::start(&place, &[]);
     let created = place.output(&["create", "--ttl", "600"]);

@@ -2,24 +2,15 @@
 
 use libtest_mimic::Trial;
 
-use crate::support::{Place, Serve, assert_output, stderr, stdout};
+use crate::support::{Place, Serve, assert_output, stderr, stdout, trials};
 use crate::terminal::Terminal;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 3] = [
-        ("a_command_has_this_terminal", terminal),
-        ("a_command_has_this_input", input),
-        ("a_terminal_alone_types_nothing", no_input),
-    ];
-    tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(format!("interactive::{name}"), move || {
-                test();
-                Ok(())
-            })
-        })
-        .collect()
+    trials!("interactive":
+        a_command_has_this_terminal,
+        a_command_has_this_input,
+        a_terminal_alone_types_nothing,
+    )
 }
 
 /// A server, with a session of which this is the id.
@@ -30,7 +21,7 @@ fn session(place: &Place, create: &[&str]) -> (Serve, String) {
     (serve, stdout(&created).trim().to_owned())
 }
 
-fn terminal() {
+fn a_command_has_this_terminal() {
     let place = Place::new();
     let (_serve, id) = session(&place, &[]);
     let script =
@@ -52,7 +43,7 @@ fn terminal() {
     assert_eq!(status.code(), Some(130), "{err}");
 }
 
-fn input() {
+fn a_command_has_this_input() {
     let place = Place::new();
     let (_serve, id) = session(&place, &[]);
     let output = place.output_with_input(&["exec", "-i", &id, "--", "tr", "a-z", "A-Z"], "hello\n");
@@ -76,7 +67,7 @@ fn input() {
     );
 }
 
-fn no_input() {
+fn a_terminal_alone_types_nothing() {
     let place = Place::new();
     let (_serve, id) = session(&place, &[]);
     let mut terminal = Terminal::start(place.command(&["exec", "-t", &id, "test -t 1 && cat; echo ended"]));

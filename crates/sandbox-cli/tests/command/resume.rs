@@ -5,23 +5,14 @@ use std::fs;
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 
-use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, wait};
+use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, trials, wait};
 use crate::terminal::Terminal;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 2] = [
-        ("an_interrupted_copy_is_gone_on_with", interrupted),
-        ("folders_are_completed", folders),
-    ];
-    tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(format!("resume::{name}"), move || {
-                test();
-                Ok(())
-            })
-        })
-        .collect()
+    trials!("resume":
+        an_interrupted_copy_is_gone_on_with,
+        folders_are_completed,
+    )
 }
 
 const SIZE: u64 = 200 << 20;
@@ -33,7 +24,7 @@ fn session(place: &Place) -> (Serve, String) {
     (serve, stdout(&created).trim().to_owned())
 }
 
-fn interrupted() {
+fn an_interrupted_copy_is_gone_on_with() {
     let place = Place::new();
     let (_serve, id) = session(&place);
     let (folder, there) = (place.directory.path().join("here"), format!("{id}:big"));
@@ -88,7 +79,7 @@ fn interrupted() {
     assert!(fs::read(&back).unwrap().ends_with(b"\0end"));
 }
 
-fn folders() {
+fn folders_are_completed() {
     let place = Place::new();
     let (_serve, id) = session(&place);
     let folder = place.directory.path().join("project");

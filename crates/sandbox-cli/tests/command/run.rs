@@ -7,47 +7,23 @@ use libtest_mimic::Trial;
 use rustix::process::Signal;
 
 use crate::leftovers::Traces;
-use crate::support::{Place, assert_output, eventually, send, stderr, stdout, wait};
+use crate::support::{Place, assert_output, eventually, send, stderr, stdout, trials, wait};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 12] = [
-        ("prints_what_the_code_prints", prints_what_the_code_prints),
-        ("exits_with_the_codes_exit_code", exits_with_the_codes_exit_code),
-        (
-            "keeps_output_and_error_output_apart",
-            keeps_output_and_error_output_apart,
-        ),
-        ("runs_all_three_languages", runs_all_three_languages),
-        (
-            "reads_code_from_file_and_standard_input",
-            reads_code_from_file_and_standard_input,
-        ),
-        (
-            "runs_code_too_long_for_an_argument",
-            runs_code_too_long_for_an_argument,
-        ),
-        ("stops_code_at_its_timeout", stops_code_at_its_timeout),
-        ("prints_json", prints_json),
-        (
-            "refuses_an_image_that_is_not_there",
-            refuses_an_image_that_is_not_there,
-        ),
-        (
-            "refuses_bad_values_by_name_and_bound",
-            refuses_bad_values_by_name_and_bound,
-        ),
-        ("leaves_nothing_when_interrupted", leaves_nothing_when_interrupted),
-        ("leaves_no_process_when_killed", leaves_no_process_when_killed),
-    ];
-    tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(format!("run::{name}"), move || {
-                test();
-                Ok(())
-            })
-        })
-        .collect()
+    trials!("run":
+        prints_what_the_code_prints,
+        exits_with_the_codes_exit_code,
+        keeps_output_and_error_output_apart,
+        runs_all_three_languages,
+        reads_code_from_file_and_standard_input,
+        runs_code_too_long_for_an_argument,
+        stops_code_at_its_timeout,
+        prints_json,
+        refuses_an_image_that_is_not_there,
+        refuses_bad_values_by_name_and_bound,
+        leaves_nothing_when_interrupted,
+        leaves_no_process_when_killed,
+    )
 }
 
 fn prints_what_the_code_prints() {

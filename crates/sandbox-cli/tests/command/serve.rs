@@ -7,47 +7,20 @@ use libtest_mimic::Trial;
 use rustix::process::Signal;
 
 use crate::leftovers::Traces;
-use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, wait};
+use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, trials, wait};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 9] = [
-        ("manages_sessions", manages_sessions),
-        (
-            "the_first_server_is_the_one_that_is_found",
-            the_first_server_is_the_one_that_is_found,
-        ),
-        (
-            "a_command_ends_with_the_exec_that_runs_it",
-            a_command_ends_with_the_exec_that_runs_it,
-        ),
-        ("runs_code_on_a_named_server", runs_code_on_a_named_server),
-        (
-            "sessions_outlive_a_killed_server",
-            sessions_outlive_a_killed_server,
-        ),
-        (
-            "sessions_outlive_a_stopped_server",
-            sessions_outlive_a_stopped_server,
-        ),
-        (
-            "refuses_a_second_server_on_one_directory",
-            refuses_a_second_server_on_one_directory,
-        ),
-        (
-            "accepts_tokens_from_a_file_and_no_others",
-            accepts_tokens_from_a_file_and_no_others,
-        ),
-        ("exit_codes_tell_failures_apart", exit_codes_tell_failures_apart),
-    ];
-    tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(format!("serve::{name}"), move || {
-                test();
-                Ok(())
-            })
-        })
-        .collect()
+    trials!("serve":
+        manages_sessions,
+        the_first_server_is_the_one_that_is_found,
+        a_command_ends_with_the_exec_that_runs_it,
+        runs_code_on_a_named_server,
+        sessions_outlive_a_killed_server,
+        sessions_outlive_a_stopped_server,
+        refuses_a_second_server_on_one_directory,
+        accepts_tokens_from_a_file_and_no_others,
+        exit_codes_tell_failures_apart,
+    )
 }
 
 fn create(serve: &Serve, place: &Place) -> String {

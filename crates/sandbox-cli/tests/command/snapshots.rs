@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use rustix::process::Signal;
 
 use crate::snapshot::{self, check, check_text};
-use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, wait};
+use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, trials, wait};
 use crate::terminal::Terminal;
 
 /// Every command, in the order of the help.
@@ -38,28 +38,19 @@ pub(crate) fn trials() -> Vec<Trial> {
         println!("skipped: {reason}");
         return Vec::new();
     }
-    let tests: [(&str, fn()); 11] = [
-        ("help", help),
-        ("manual_and_completions", manual_and_completions),
-        ("sessions", sessions),
-        ("execution", execution),
-        ("pausing", pausing),
-        ("failures", failures),
-        ("limits", limits),
-        ("configuration", configuration),
-        ("terminal", terminal),
-        ("questions", questions),
-        ("watching", watching),
-    ];
-    tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(format!("snapshots::{name}"), move || {
-                test();
-                Ok(())
-            })
-        })
-        .collect()
+    trials!("snapshots":
+        help,
+        manual_and_completions,
+        sessions,
+        execution,
+        pausing,
+        failures,
+        limits,
+        configuration,
+        terminal,
+        questions,
+        watching,
+    )
 }
 
 #[track_caller]

@@ -285,3 +285,14 @@ pub(crate) fn assert_output(output: &Output, code: i32, expected: &str) {
         stderr(output),
     );
 }
+
+/// Each function as a trial of its name.
+macro_rules! trials {
+    ($room:literal: $($test:ident),+ $(,)?) => {
+        vec![$(libtest_mimic::Trial::test(concat!($room, "::", stringify!($test)), || {
+            $test();
+            Ok(())
+        })),+]
+    };
+}
+pub(crate) use trials;
