@@ -1,10 +1,11 @@
 //! Much data, many channels, and whoever does not take what is sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{ExecEvent, Exit};
-use sandbox_tunnel::{ExecRequest, SshClient};
+use sandbox_tunnel::{Exec, ExecRequest, SshClient};
 
 use crate::house::{House, connect, trials};
 use crate::noise::Noise;
@@ -13,6 +14,7 @@ pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "bulk":
         much_goes_both_ways_at_once,
         a_program_need_not_read_its_input,
+        one_channel_unread_leaves_the_others_alone,
         two_hundred_programs_run_at_once_on_one_connection,
     ]
 }
@@ -71,6 +73,56 @@ async fn a_program_need_not_read_its_input(house: Arc<House>) {
     assert_eq!(said, expected);
     writing.await.unwrap();
     agent.assert_bounded(&[1]);
+    session.delete().await.unwrap();
+}
+
+/// Of one connection, at either end: neither what nobody reads here nor what nobody reads there.
+async fn one_channel_unread_leaves_the_others_alone(house: Arc<House>) {
+    const SIZE: u64 = 32 << 20;
+    let session = house.session().await;
+    let client = connect(&session).await;
+    assert_eq!(said(&client, "echo hello").await, "hello\n");
+    let agent = house.agent(&session);
+    let unread = client.exec(ExecRequest::command("cat /dev/zero")).await.unwrap();
+    let unread_there = client.exec(ExecRequest::command("sleep 1000")).await.unwrap();
+    // Less than makes the agent read the whole connection slowly, and more than any buffer between holds.
+    for _ in 0..128 {
+        unread_there.input.write(vec![7; 1 << 16]).await.unwrap();
+    }
+    // All of the buffers between are full then.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for n in 0..20 {
+        assert_eq!(said(&client, &format!("echo {n}")).await, format!("{n}\n"));
+    }
+    let noise = Noise::new();
+    let much = client.exec(ExecRequest::command("cat")).await.unwrap();
+    let pieces = noise.pieces(SIZE);
+    let input = much.input;
+    let writing = tokio::spawn(async move {
+        for piece in pieces {
+            input.write(piece).await.unwrap();
+        }
+        input.finish().await.unwrap();
+    });
+    let (mut expected, mut output) = (noise.expect(SIZE), much.output);
+    while let Some(event) = output.next().await {
+        if let ExecEvent::Stdout(bytes) = event {
+            expected.take(&bytes);
+        }
+    }
+    expected.end();
+    writing.await.unwrap();
+    // What was not read is not lost, and goes on when it is.
+    let Exec { input, mut output } = unread;
+    for _ in 0..1000 {
+        assert!(
+            matches!(output.next().await, Some(ExecEvent::Stdout(zeroes)) if zeroes.iter().all(|byte| *byte == 0))
+        );
+    }
+    drop((input, output));
+    assert_eq!(said(&client, "echo still").await, "still\n");
+    agent.assert_bounded(&[4]);
+    drop(unread_there);
     session.delete().await.unwrap();
 }
 

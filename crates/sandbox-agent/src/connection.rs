@@ -12,6 +12,7 @@ use russh::{
     server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
 };
 use sandbox_tunnel::transport::Backlog;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
@@ -118,6 +119,7 @@ impl Connection {
             session: session.handle(),
             backlog,
             flow,
+            held: watch::Sender::new(false),
             closed,
         });
         let state = state(&outlet);
@@ -376,6 +378,11 @@ impl Handler for Connection {
     }
 
     async fn signal(&mut self, id: ChannelId, signal: Sig, session: &mut Session) -> Result<(), Self::Error> {
+        if let Some(open) = self.channels.get(&id)
+            && open.outlet.hold_if_asked(&signal)
+        {
+            return session.channel_success(id);
+        }
         let good = self.running(id).is_some_and(|running| running.signal(&signal));
         answer(id, good, session)
     }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use russh::{ChannelWriteHalf, server};
+use russh::{ChannelWriteHalf, Sig, server};
 use sandbox_isolation::ExitStatus;
-use sandbox_tunnel::transport::Backlog;
+use sandbox_tunnel::{HOLD, RESUME, transport::Backlog};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
+    sync::watch,
     task::unconstrained,
 };
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ pub(crate) struct Outlet {
     pub(crate) session: server::Handle,
     pub(crate) backlog: Backlog,
     pub(crate) flow: Arc<Flow>,
+    /// Whether the peer has asked for no more output for now.
+    pub(crate) held: watch::Sender<bool>,
     /// Cancelled when the peer closed the channel or the connection is gone.
     pub(crate) closed: CancellationToken,
 }
@@ -77,8 +80,21 @@ impl Outlet {
         self.closed.run_until_cancelled(sending).await;
     }
 
+    /// Whether this signal is none for a program but for us: to send no more output for now, or to go on.
+    pub(crate) fn hold_if_asked(&self, signal: &Sig) -> bool {
+        let held = match signal {
+            Sig::Custom(name) if name == HOLD => true,
+            Sig::Custom(name) if name == RESUME => false,
+            _ => return false,
+        };
+        self.held.send_replace(held);
+        true
+    }
+
     async fn send(&self, mut bytes: Bytes, stream: Stream) -> Result<(), Closed> {
         while !bytes.is_empty() {
+            // Not for ever: its sender is this.
+            let _ = self.held.subscribe().wait_for(|held| !held).await;
             let window = self.half.writable_packet_size().await;
             if window == 0 {
                 // Waits for an adjustment that may stand behind much input: let it be read. Nothing is

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client::Msg};
 use tokio::{runtime::Handle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, ErrorKind, Phase, SshClient};
+use crate::{
+    Error, ErrorKind, Phase, SshClient,
+    unread::{RESUME, Unread},
+};
 
 /// The sending side. Closes the channel when the last clone is dropped, which tells the server to end what
 /// runs there.
@@ -26,8 +29,17 @@ struct Open {
 pub(crate) struct Receiver {
     /// `None` while it is dropped.
     half: Option<ChannelReadHalf>,
-    runtime: Handle,
+    meter: Meter,
     ended: CancellationToken,
+}
+
+/// Counts what is read, and asks for more where that is due.
+#[derive(Clone)]
+struct Meter {
+    unread: Arc<Unread>,
+    /// Does not keep the channel open.
+    writer: Arc<ChannelWriteHalf<Msg>>,
+    runtime: Handle,
 }
 
 pub(crate) async fn open(client: &SshClient) -> Result<(Sender, Receiver), Error> {
@@ -36,16 +48,22 @@ pub(crate) async fn open(client: &SshClient) -> Result<(Sender, Receiver), Error
 
 /// The two sides of a channel that was just opened.
 pub(crate) fn halves(client: &SshClient, channel: Channel<Msg>) -> (Sender, Receiver) {
+    let unread = client.channels().open(channel.id().number());
     let (reader, writer) = channel.split();
+    let writer = Arc::new(writer);
     let (runtime, ended) = (Handle::current(), CancellationToken::new());
     let receiver = Receiver {
         half: Some(reader),
-        runtime: runtime.clone(),
+        meter: Meter {
+            unread,
+            writer: writer.clone(),
+            runtime: runtime.clone(),
+        },
         ended: ended.clone(),
     };
     let open = Open {
         client: client.clone(),
-        half: Arc::new(writer),
+        half: writer,
         runtime,
         ended,
     };
@@ -94,9 +112,29 @@ impl Sender {
     }
 }
 
+impl Meter {
+    /// Does not wait, or a message would be lost with the
+    /// future that receives it.
+    fn read(&self, message: &ChannelMsg) {
+        let (ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) = message else {
+            return;
+        };
+        if self.unread.read(data.len()) {
+            let writer = self.writer.clone();
+            self.runtime.spawn(async move {
+                // That the connection is lost is told by what is received.
+                let _ = writer.signal(Sig::Custom(RESUME.to_owned())).await;
+            });
+        }
+    }
+}
+
 impl Receiver {
     pub(crate) async fn next(&mut self) -> Option<ChannelMsg> {
         let message = receive(self.half.as_mut()?).await;
+        if let Some(message) = &message {
+            self.meter.read(message);
+        }
         if message.is_none() {
             self.ended.cancel();
         }
@@ -128,10 +166,12 @@ impl Drop for Receiver {
         let (Some(mut half), false) = (self.half.take(), self.ended.is_cancelled()) else {
             return;
         };
-        let ended = self.ended.clone();
+        let (meter, ended) = (self.meter.clone(), self.ended.clone());
         // Ends with the channel, which is closed when the last sender is dropped, too.
-        self.runtime.spawn(async move {
-            while receive(&mut half).await.is_some() {}
+        self.meter.runtime.spawn(async move {
+            while let Some(message) = receive(&mut half).await {
+                meter.read(&message);
+            }
             ended.cancel();
         });
     }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use russh::{
-    Channel, Disconnect,
-    client::{self, AuthResult, Handle, Msg},
+    Channel, ChannelId, Disconnect, Sig,
+    client::{self, AuthResult, Handle, Msg, Session},
     keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate},
 };
 use secrecy::ExposeSecret;
@@ -23,6 +23,7 @@ use crate::{
     Auth, Error, ErrorKind, Exec, ExecOutput, ExecRequest, HostKey, Phase, Sftp, SshConfig, TcpChannel,
     Timeouts, channel,
     transport::{Backlog, WriteBehind},
+    unread::{Channels, HOLD},
 };
 
 /// An authenticated SSH connection. Clones share it; it ends when the last clone, and everything that runs on
@@ -53,6 +54,7 @@ struct Connection {
     handle: Handle<Gatekeeper>,
     timeouts: Timeouts,
     channels_opened: AtomicU64,
+    channels: Channels,
     guard: CutOnDrop,
 }
 
@@ -90,8 +92,10 @@ impl SshClient {
     {
         let stream = WriteBehind::new(stream);
         let guard = CutOnDrop(stream.backlog());
+        let channels = Channels::default();
         let gatekeeper = Gatekeeper {
             expected: config.host_key.clone(),
+            channels: channels.clone(),
         };
         let connecting = client::connect_stream(Arc::new(config.russh()), stream, gatekeeper);
         let mut handle = timeout(config.timeouts.key_exchange, connecting)
@@ -109,6 +113,7 @@ impl SshClient {
             handle,
             timeouts: config.timeouts,
             channels_opened,
+            channels,
             guard,
         })))
     }
@@ -241,6 +246,10 @@ impl SshClient {
         &self.0.timeouts
     }
 
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.0.channels
+    }
+
     pub(crate) fn backlog(&self) -> &Backlog {
         &self.0.guard.0
     }
@@ -290,6 +299,21 @@ async fn authenticate(handle: &mut Handle<Gatekeeper>, config: &SshConfig) -> Re
 /// for.
 pub(crate) struct Gatekeeper {
     expected: HostKey,
+    channels: Channels,
+}
+
+impl Gatekeeper {
+    /// Data has arrived, and the library has passed it on.
+    async fn arrived(&self, id: ChannelId, bytes: usize, session: &mut Session) -> Result<(), Stopped> {
+        let Some(unread) = self.channels.get(id.number()) else {
+            return Ok(());
+        };
+        if unread.arrived(bytes) {
+            session.signal(id, Sig::Custom(HOLD.to_owned()))?;
+        }
+        unread.room().await;
+        Ok(())
+    }
 }
 
 /// Why a connection does not go on.
@@ -318,6 +342,20 @@ impl client::Handler for Gatekeeper {
             HostKey::Pinned(expected) => Ok(expected.key_data() == key.key_data()),
             HostKey::Known(known) => known.check(key).await.map(|()| true).map_err(Stopped::ByUs),
         }
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Stopped> {
+        self.arrived(id, data.len(), session).await
+    }
+
+    async fn extended_data(
+        &mut self,
+        id: ChannelId,
+        _: u32,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Stopped> {
+        self.arrived(id, data.len(), session).await
     }
 }
 

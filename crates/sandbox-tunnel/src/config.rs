@@ -7,6 +7,8 @@ use crate::KnownHosts;
 use russh::{Preferred, SshId, cipher, client, compression, kex, keys::PrivateKey, keys::PublicKey};
 use secrecy::SecretString;
 
+use crate::unread::MESSAGES;
+
 /// Bytes of data in one packet of SSH that a server may send: with twice the usual 32 KiB, what a packet costs beside its
 /// bytes is paid half as often. The library holds more for a mistake.
 pub(crate) const MAX_PACKET: u32 = 65535;
@@ -153,6 +155,8 @@ impl SshConfig {
             ))),
             window_size: self.window_size,
             maximum_packet_size: MAX_PACKET,
+            // What is unread is counted in bytes, see `unread.rs`.
+            channel_buffer_size: MESSAGES,
             preferred: preferred(),
             keepalive_interval: self.keepalive.map(|k| k.interval),
             keepalive_max: self.keepalive.map_or(0, |k| k.attempts),

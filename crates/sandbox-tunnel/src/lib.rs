@@ -14,10 +14,11 @@
 //!
 //! # One connection or several
 //!
-//! The channels of one SSH connection share one socket, and a channel whose output nobody reads stops the
-//! others once its buffers are full. [`SshClient::run`] always reads, so any number of runs share a
-//! connection well. Give each [`SshClient::exec`] and each [`SshClient::sftp`] that moves much data a
-//! connection of its own; then reading slowly holds back exactly the process that writes.
+//! The channels of one SSH connection share one socket. A channel whose output nobody reads does not stop the others
+//! where the server is a sandbox agent, which can be asked to send no more on that channel; with other servers it does
+//! once its buffers are full. [`SshClient::run`] always reads, so any number of runs share a connection well. Give each
+//! [`SshClient::exec`] and each [`SshClient::sftp`] that moves much data a connection of its own; then reading slowly
+//! holds back exactly the process that writes, whatever the server is.
 //!
 //! ```no_run
 //! use sandbox_tunnel::{Auth, ExecRequest, Exit, HostKey, SshClient, SshConfig};
@@ -49,6 +50,7 @@ mod sftp;
 mod tcp;
 mod transfer;
 pub mod transport;
+mod unread;
 
 pub use client::SshClient;
 pub use config::{Auth, HostKey, Keepalive, SshConfig, Timeouts};
@@ -62,3 +64,4 @@ pub use run::ExecOutput;
 pub use sftp::{Create, DirEntry, FileKind, Metadata, Sftp, SftpFile};
 pub use tcp::TcpChannel;
 pub use transfer::{TransferOptions, TransferProgress, Transferred};
+pub use unread::{HOLD, RESUME};
