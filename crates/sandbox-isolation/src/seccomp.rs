@@ -115,12 +115,11 @@ const SOCKET_TYPE: u64 = 0xf;
 /// do for the programs they start.
 const PERSONALITIES: [u64; 3] = [0, libc::ADDR_NO_RANDOMIZE as u64, u32::MAX as u64];
 
-/// Installs the filters in this thread, for it and all it starts.
+/// Installs the filter in this thread, for it and all it starts.
 pub(crate) fn install() -> Result<(), Error> {
     let step = "install the system call filter";
     let program = denied().map_err(io::Error::other).during(step)?;
-    apply(&program).during(step)?;
-    apply(&without_x32()).during(step)
+    apply(&program).during(step)
 }
 
 /// Adds what holds for every process but PID 1. Async-signal-safe.
@@ -141,7 +140,12 @@ fn apply(program: &[sock_filter]) -> Result<(), Errno> {
     }
 }
 
+/// One program for everything: the kernel runs each that is installed for every system call.
 fn denied() -> Result<BpfProgram, BackendError> {
+    Ok(without_x32().into_iter().chain(listed()?).collect())
+}
+
+fn listed() -> Result<BpfProgram, BackendError> {
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = DENIED
         .iter()
         .chain(DENIED_ON_THIS_ARCHITECTURE)
@@ -203,24 +207,20 @@ const JUMP_IF_EQUAL: u32 = libc::BPF_JEQ;
 const JUMP_IF_AT_LEAST: u32 = libc::BPF_JGE;
 
 fn without_clone3() -> [sock_filter; 4] {
-    unimplemented(JUMP_IF_EQUAL, libc::SYS_clone3 as u32)
+    let [load, compare, refuse] = unimplemented(JUMP_IF_EQUAL, libc::SYS_clone3 as u32);
+    let allow = instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW);
+    [load, compare, refuse, allow]
 }
 
 /// On x86-64, the calls of the x32 interface have their own numbers, which no list above has. No other architecture has
 /// numbers that high.
-fn without_x32() -> [sock_filter; 4] {
+fn without_x32() -> [sock_filter; 3] {
     const LOWEST: u32 = 0x4000_0000;
     unimplemented(JUMP_IF_AT_LEAST, LOWEST)
 }
 
-/// System calls whose number compares so with the one given appear not to exist.
-fn unimplemented(jump: u32, number: u32) -> [sock_filter; 4] {
-    let instruction = |code: u32, jt, jf, k| sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
+/// System calls whose number compares so with the one given appear not to exist. What comes behind is for the others.
+fn unimplemented(jump: u32, number: u32) -> [sock_filter; 3] {
     [
         instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
         instruction(libc::BPF_JMP | jump | libc::BPF_K, 0, 1, number),
@@ -230,8 +230,16 @@ fn unimplemented(jump: u32, number: u32) -> [sock_filter; 4] {
             0,
             libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
         ),
-        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ]
+}
+
+fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
+    sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    }
 }
 
 type Condition = Result<SeccompCondition, BackendError>;
