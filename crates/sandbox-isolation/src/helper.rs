@@ -43,7 +43,7 @@ fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), E
     let ahead = mounts
         .as_ref()
         .ok()
-        .map(|mounts| (surroundings::set_up(), Skeleton::build(mounts, &[])));
+        .map(|mounts| (surroundings::set_up(), Skeleton::build(mounts)));
     let order = wire::receive_order(control).during("receive the order to start")?;
     volunteered?;
     let (set_up, skeleton) = ahead.unzip();

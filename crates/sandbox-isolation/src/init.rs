@@ -90,10 +90,11 @@ impl Opened {
         ahead: Option<Skeleton>,
         config: &Config,
     ) -> Result<Self, Error> {
-        let skeleton = match ahead {
-            Some(skeleton) if skeleton.suits(&config.extra) => skeleton,
-            _ => Skeleton::build(mounts, &config.extra)?,
+        let mut skeleton = match ahead {
+            Some(skeleton) if skeleton.is_fresh() => skeleton,
+            _ => Skeleton::build(mounts)?,
         };
+        skeleton.show(&config.extra)?;
         let delegated = config.delegated.as_deref().map(root::confined).transpose()?;
         Ok(Self { skeleton, delegated })
     }

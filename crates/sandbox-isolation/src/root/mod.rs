@@ -19,6 +19,7 @@ use rustix::thread::{Gid, Uid};
 use crate::capabilities::IdMapping;
 use crate::error::{Context, Error};
 use crate::idmap::USER;
+use crate::sys;
 
 pub(crate) use self::skeleton::{PrivateMounts, Skeleton};
 pub(crate) use self::sources::confined;
@@ -123,7 +124,9 @@ fn pivot(root: BorrowedFd<'_>) -> Result<(), Error> {
     rustix::mount::unmount(".", UnmountFlags::DETACH).during("leave the old root")?;
     rustix::process::chdir("/").during("enter the new root")?;
     let data = format!("/{DATA}");
-    rustix::mount::unmount(&*data, UnmountFlags::DETACH).during_on("detach", &data)
+    rustix::mount::unmount(&*data, UnmountFlags::DETACH).during_on("detach", &data)?;
+    sys::restrict_mount(root, NO_TRICKS | MountAttrFlags::MOUNT_ATTR_RDONLY, false)
+        .during("make the root read-only")
 }
 
 /// Attaches a detached mount.

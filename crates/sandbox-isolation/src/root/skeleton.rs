@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
+use rustix::mount::{MountPropagationFlags, UnmountFlags};
 
 use super::sources::{self, Source, Stamp};
 use super::{DATA, NO_TRICKS, PROC, TERMINALS, WRITABLE, attach, clone_tree, etc, file_system};
@@ -50,29 +50,26 @@ impl PrivateMounts {
     }
 }
 
-/// A read-only root, detached, without what differs from sandbox to sandbox.
+/// A root, detached, without what differs from sandbox to sandbox.
 pub(crate) struct Skeleton {
     root: OwnedFd,
     /// What else is to be seen, and has its place already.
     further: Vec<Source>,
     /// Our own executable, such that it cannot be opened for writing through the processes that run it.
     pub(crate) executable: OwnedFd,
-    extra: Vec<PathBuf>,
     stamp: Stamp,
 }
 
 impl Skeleton {
-    /// With views of `extra` paths of the host beside what every sandbox has.
-    ///
     /// Opening views takes the right to mount and the right to reach what is viewed. Root has both on the host and
     /// hardly any once inside its new user namespace; an ordinary user has the former only inside. So root builds
     /// outside, and an ordinary user inside.
-    pub(crate) fn build(_: &PrivateMounts, extra: &[PathBuf]) -> Result<Self, Error> {
+    pub(crate) fn build(_: &PrivateMounts) -> Result<Self, Error> {
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .during("keep mounts to the sandbox")?;
         let stamp = Stamp::take();
         let executable = sources::executable()?;
-        let (common, further) = (sources::common()?, sources::extra(extra)?);
+        let common = sources::common()?;
         let site = new_root()?;
         let at = site.as_fd();
         common.iter().try_for_each(|source| add(at, source))?;
@@ -85,23 +82,27 @@ impl Skeleton {
         for (target, link) in LINKS {
             rustix::fs::symlinkat(target, at, link).during_on("create a link", link)?;
         }
-        further.iter().try_for_each(|source| make_room(at, source))?;
-        sys::restrict_mount(at, NO_TRICKS | MountAttrFlags::MOUNT_ATTR_RDONLY, false)
-            .during("make the root read-only")?;
         let root = clone_tree(at, ".", true)?;
         rustix::mount::unmount(SITE, UnmountFlags::DETACH).during("detach the new root")?;
         Ok(Self {
             root,
-            further,
+            further: Vec::new(),
             executable,
-            extra: extra.to_owned(),
             stamp,
         })
     }
 
-    /// Whether one built now, with these extra paths, would be the same.
-    pub(crate) fn suits(&self, extra: &[PathBuf]) -> bool {
-        self.extra == extra && self.stamp == Stamp::take()
+    /// Whether one built now would be the same.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.stamp == Stamp::take()
+    }
+
+    /// Has further paths of the host appear. To make their places takes being the user that has built it.
+    pub(crate) fn show(&mut self, paths: &[PathBuf]) -> Result<(), Error> {
+        self.further = sources::extra(paths)?;
+        self.further
+            .iter()
+            .try_for_each(|source| make_room(self.root.as_fd(), source))
     }
 
     /// Makes it part of the mount namespace of this process.
