@@ -1,21 +1,19 @@
 //! A real server in this process, with an owner for each trial, so that each can count its sessions.
 
+use std::ops::Deref;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
+use sandbox_server::Tokens;
 use sandbox_sessions::{RetryPolicy, Session, SessionsClient, SessionsClientBuilder};
-use tokio::runtime::Runtime;
 
 /// As many as there are trials, and some to spare.
 const OWNERS: usize = 32;
 
 pub(crate) struct House {
-    runtime: Runtime,
-    server: Server,
+    house: contract_tests::House,
     /// The tokens of owners that no trial has used yet.
     tokens: Mutex<Vec<String>>,
-    _state: tempfile::TempDir,
 }
 
 /// Somebody with sessions of their own.
@@ -29,45 +27,33 @@ impl House {
     /// # Errors
     /// When the host cannot make sandboxes at all.
     pub(crate) fn start() -> Result<Self, sandbox_server::Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let state = tempfile::tempdir().expect("a directory");
         let secrets: Vec<_> = (0..OWNERS)
             .map(|owner| format!("client-server-test-token-{owner:032x}"))
             .collect();
         // A token without a name is an owner of its own.
         let tokens = Tokens::from_lines(&secrets.join("\n")).expect("the tokens are valid");
-        let config = ServerConfig::new(tokens, state.path().join("state")).lifetime(Lifetime::Ephemeral);
-        let server = runtime.block_on(Server::start(config))?;
         Ok(Self {
-            runtime,
-            server,
+            house: contract_tests::House::start(tokens, |config| config)?,
             tokens: Mutex::new(secrets),
-            _state: state,
         })
     }
 
     pub(crate) fn stop(self) {
-        self.runtime.block_on(self.server.shutdown());
-    }
-
-    pub(crate) fn block_on(&self, future: impl Future<Output = ()>) {
-        self.runtime.block_on(future);
-    }
-
-    /// Where the server listens, such as `127.0.0.1:40000`.
-    pub(crate) fn address(&self) -> String {
-        let url = self.server.url().strip_prefix("http://").expect("plain HTTP");
-        url.split_once('/').expect("a path").0.to_owned()
+        self.house.stop();
     }
 
     pub(crate) fn owner(&self) -> Owner {
         let token = self.tokens.lock().unwrap().pop().expect("an owner is left");
-        let client =
-            SessionsClient::new(self.server.url(), token.as_str()).expect("the server's own address");
+        let client = self.client(&token);
         Owner { token, client }
+    }
+}
+
+impl Deref for House {
+    type Target = contract_tests::House;
+
+    fn deref(&self) -> &Self::Target {
+        &self.house
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract_tests::trials;
 use futures_util::future::join_all;
 use libtest_mimic::Trial;
 use sandbox_sessions::{ErrorKind, RetryPolicy, SessionsClient};
@@ -11,7 +12,6 @@ use sandbox_sessions::{ErrorKind, RetryPolicy, SessionsClient};
 use crate::house::{House, Owner};
 use crate::lossy_proxy::Fate::{BadGateway, Delivered, Dropped, Silence};
 use crate::lossy_proxy::{Fate, LossyProxy};
-use crate::trial;
 
 /// All that leave the client in doubt.
 const LOSSES: [Fate; 3] = [Dropped, BadGateway, Silence];
@@ -20,13 +20,8 @@ const LOSSES: [Fate; 3] = [Dropped, BadGateway, Silence];
 /// silent has far more than it needs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) fn trials(house: Option<&Arc<House>>) -> Vec<Trial> {
-    macro_rules! trials {
-        ($($test:ident),+ $(,)?) => {
-            vec![$(trial(house, concat!("lost_answers::", stringify!($test)), $test)),+]
-        };
-    }
-    trials![
+pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
+    trials![house, "lost_answers":
         a_create_with_a_key_makes_one_session,
         a_create_makes_one_session_once_the_server_has_shown_that_it_knows_keys,
         a_create_is_not_repeated_before_that,

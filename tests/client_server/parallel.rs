@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
@@ -12,11 +13,11 @@ const CALLS: usize = 1000;
 /// Both ends of each call's connection are in this process; the rest is for everything else.
 const DESCRIPTORS: u64 = 2 * CALLS as u64 + 500;
 
-pub(crate) fn trial(house: Option<&Arc<House>>) -> Trial {
-    crate::trial(house, "a_thousand_calls_at_once_on_one_client", a_thousand_calls)
+pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
+    trials![house, "parallel": a_thousand_calls_at_once_on_one_client]
 }
 
-async fn a_thousand_calls(house: Arc<House>) {
+async fn a_thousand_calls_at_once_on_one_client(house: Arc<House>) {
     if !raise_descriptor_limit() {
         println!("skipped: this host does not allow {DESCRIPTORS} open files to a process");
         return;

@@ -3,15 +3,13 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use contract_tests::{Player, Process, ServerProcess, Watch, say};
 use futures_util::{Stream, stream};
 use libtest_mimic::Failed;
-use sandbox_sessions::FileContent;
+use sandbox_sessions::{FileContent, SessionsClient};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-
-use crate::memory::Watch;
-use crate::role::Role;
-use crate::server::{self, ServerProcess};
+use tokio::runtime::Runtime;
 
 /// As much as a server takes unless it is told otherwise.
 const SIZE: u64 = 1 << 30;
@@ -23,13 +21,12 @@ pub(crate) const ALLOWED: u64 = 32 << 20;
 
 /// Transfers in a process of its own, and looks at the memory of both.
 pub(crate) fn a_gigabyte(server: &ServerProcess) -> Result<(), Failed> {
-    let watch = Watch::start(server.pid());
-    let output = Role::Client.command().arg(&server.url).output()?;
+    let watch = Watch::start(server.process());
+    let mut client = Player::start("client", &[server.url()]);
+    let report = client.hear();
+    client.finish();
     let extra_of_server = watch.extra();
-    if !output.status.success() {
-        return Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr)).into());
-    }
-    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let report: Value = serde_json::from_str(&report)?;
     let extra_of_client = report["extra"].as_u64().ok_or("no figure")?;
     eprintln!(
         "extra memory: server {} KiB, client {} KiB; up {} ms, down {} ms",
@@ -47,20 +44,17 @@ pub(crate) fn a_gigabyte(server: &ServerProcess) -> Result<(), Failed> {
 }
 
 /// The other process: fails unless what comes back is what was sent.
-pub(crate) fn run() -> ExitCode {
-    let url = std::env::args().nth(1).expect("the server's address");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    println!("{}", runtime.block_on(there_and_back(&url)));
+pub(crate) fn run(arguments: &[&str]) -> ExitCode {
+    let url = arguments.first().expect("the server's address");
+    let report = Runtime::new().expect("a runtime").block_on(there_and_back(url));
+    say(&report.to_string());
     ExitCode::SUCCESS
 }
 
 async fn there_and_back(url: &str) -> Value {
-    let client = server::client(url);
+    let client = SessionsClient::new(url, ServerProcess::TOKEN).expect("the server's own address");
     let session = client.create_session().await.expect("a session");
-    let watch = Watch::start(std::process::id());
+    let watch = Watch::start(Process(std::process::id()));
 
     let start = std::time::Instant::now();
     let file = session

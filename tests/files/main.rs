@@ -12,48 +12,47 @@
 )]
 
 mod large;
-mod memory;
 mod pressure;
 mod refusals;
-mod role;
-mod server;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use contract_tests::{Play, ServerProcess, play_if_asked, suite};
+use libtest_mimic::{Failed, Trial};
+use sandbox_server::{Limits, ServerConfig};
 
-use crate::role::Role;
-use crate::server::ServerProcess;
+/// Twice the large file, and something for the processes.
+const SPACE: u64 = 3 << 30;
+
+const ROLES: [(&str, Play); 2] = [("server", serve), ("client", large::run)];
 
 fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
-    match Role::of_this_process() {
-        Some(Role::Server) => return server::run(),
-        Some(Role::Client) => return large::run(),
-        None => {}
+    if let Some(ended) = play_if_asked(&ROLES) {
+        return ended;
     }
-    let arguments = Arguments::from_args();
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None)).exit_code();
-    }
-    let server = match ServerProcess::start() {
-        Ok(server) => Arc::new(server),
-        Err(error) => {
-            println!("skipped: this host cannot make sandboxes: {error}");
-            return ExitCode::SUCCESS;
-        }
-    };
-    let conclusion = libtest_mimic::run(&arguments, trials(Some(&server)));
-    Arc::into_inner(server).expect("every trial has ended").stop();
-    conclusion.exit_code()
+    suite::run(start_server, &[trials], ServerProcess::stop)
 }
 
-/// All trials; without a server they can only be listed.
-fn trials(server: Option<&Arc<ServerProcess>>) -> Vec<Trial> {
+fn start_server() -> Result<ServerProcess, String> {
+    ServerProcess::start("server")
+}
+
+fn serve(arguments: &[&str]) -> ExitCode {
+    contract_tests::serve(arguments, |config: ServerConfig| {
+        config.limits(Limits {
+            memory_bytes: SPACE,
+            disk_bytes: SPACE,
+            ..Limits::default()
+        })
+    })
+}
+
+fn trials(server: &Arc<ServerProcess>) -> Vec<Trial> {
     let trial = |name: &str, run: fn(&ServerProcess) -> Result<(), Failed>| {
-        let server = server.cloned();
-        Trial::test(name, move || run(&server.expect("trials run with a server")))
+        let server = server.clone();
+        Trial::test(name, move || run(&server))
     };
     vec![
         trial(

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract_tests::{ServerProcess, Watch};
 use futures_util::stream;
 use libtest_mimic::Failed;
 use reqwest::{Body, Client, Method, RequestBuilder, Response};
@@ -13,8 +14,6 @@ use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use crate::large::ALLOWED;
-use crate::memory::Watch;
-use crate::server::{ServerProcess, TOKEN};
 
 /// Far more than may be kept of it.
 const SIZE: u64 = 256 << 20;
@@ -31,7 +30,7 @@ const BOUNDARY: &str = "boundary-of-the-form";
 
 /// A server of its own, so that nothing else uses its memory.
 pub(crate) fn nothing_piles_up(_: &ServerProcess) -> Result<(), Failed> {
-    let server = ServerProcess::start()?;
+    let server = crate::start_server()?;
     let result = Runtime::new()?.block_on(in_and_out(&server));
     server.stop();
     result
@@ -40,14 +39,14 @@ pub(crate) fn nothing_piles_up(_: &ServerProcess) -> Result<(), Failed> {
 async fn in_and_out(server: &ServerProcess) -> Result<(), Failed> {
     let http = Client::builder().no_proxy().build()?;
     let request = |method: Method, path: &str| {
-        http.request(method, format!("{}{path}", server.url))
-            .bearer_auth(TOKEN)
+        http.request(method, format!("{}{path}", server.url()))
+            .bearer_auth(ServerProcess::TOKEN)
     };
     let created: Value = accepted(request(Method::POST, "/sessions")).await?.json().await?;
     let session = format!("/sessions/{}", created["sessionId"].as_str().ok_or("no id")?);
     let of_session = |method, path: &str| request(method, &format!("{session}{path}"));
 
-    let watch = Watch::start(server.pid());
+    let watch = Watch::start(server.process());
     let sent = Arc::new(AtomicU64::new(0));
     let upload = of_session(Method::POST, "/files?path=big")
         .header(
@@ -75,7 +74,7 @@ async fn in_and_out(server: &ServerProcess) -> Result<(), Failed> {
     assert_eq!(file["size"], SIZE);
     assert!(!paused || kept < SIZE, "the upload did not wait for its session");
 
-    let watch = Watch::start(server.pid());
+    let watch = Watch::start(server.process());
     let mut download = accepted(of_session(Method::GET, "/files?filePath=big")).await?;
     let mut received = 0;
     while let Some(piece) = download.chunk().await? {

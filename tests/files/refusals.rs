@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract_tests::ServerProcess;
 use futures_util::{StreamExt, stream};
 use libtest_mimic::Failed;
 use sandbox_sessions::{Error, ErrorKind, FileContent, Session};
 use tokio::runtime::Runtime;
-
-use crate::server::ServerProcess;
 
 /// Runs something in a session of its own.
 fn in_session(

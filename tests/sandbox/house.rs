@@ -2,22 +2,21 @@
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
+use sandbox_server::Tokens;
 use sandbox_sessions::{CommandResult, Language, Session, SessionsClient};
-use tokio::runtime::Runtime;
 
 /// Long enough for the slowest machine; nothing here waits for it when all is well.
 const CODE_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) struct House {
-    runtime: Runtime,
-    server: Server,
+    house: contract_tests::House,
     client: SessionsClient,
     planted: Planted,
 }
@@ -29,7 +28,7 @@ struct Planted {
     token: String,
     port: u16,
     abstract_socket: String,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     _listeners: (TcpListener, UnixListener),
 }
 
@@ -37,32 +36,18 @@ impl House {
     /// # Errors
     /// When the host cannot make sandboxes at all.
     pub(crate) fn start() -> Result<Self, sandbox_server::Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
         let planted = Planted::new();
         let tokens = Tokens::from_lines(&planted.token).expect("the token is valid");
-        let config = ServerConfig::new(tokens, planted.directory.path().join("state"))
-            .lifetime(Lifetime::Ephemeral)
-            .limits(limits());
-        let server = runtime.block_on(Server::start(config))?;
-        let client =
-            SessionsClient::new(server.url(), planted.token.as_str()).expect("the server's own address");
+        let house = contract_tests::House::start(tokens, |config| config.limits(limits()))?;
         Ok(Self {
-            runtime,
-            server,
-            client,
+            client: house.client(&planted.token),
+            house,
             planted,
         })
     }
 
     pub(crate) fn stop(self) {
-        self.runtime.block_on(self.server.shutdown());
-    }
-
-    pub(crate) fn runtime(&self) -> &Runtime {
-        &self.runtime
+        self.house.stop();
     }
 
     pub(crate) async fn session(&self) -> Session {
@@ -71,7 +56,7 @@ impl House {
 
     /// Runs code in a session of its own.
     pub(crate) fn run(&self, language: Language, code: &str) -> CommandResult {
-        self.runtime.block_on(async {
+        self.runtime().block_on(async {
             let session = self.session().await;
             let result = run(&session, language, code).await;
             session.delete().await.expect("the session is deleted");
@@ -85,16 +70,21 @@ impl House {
         let (head, tail) = planted.token.split_at(planted.token.len() / 2);
         [
             format!("HOST_CANARY = {:?}", planted.canary.display().to_string()),
-            format!(
-                "STATE_DIRECTORY = {:?}",
-                planted.directory.path().display().to_string()
-            ),
+            format!("STATE_DIRECTORY = {:?}", self.state().display().to_string()),
             format!("HOST_PID = {}", std::process::id()),
             format!("HOST_PORT = {}", planted.port),
             format!("HOST_ABSTRACT_SOCKET = {:?}", planted.abstract_socket),
             format!("TOKEN_HEAD, TOKEN_TAIL = {head:?}, {tail:?}\n"),
         ]
         .join("\n")
+    }
+}
+
+impl Deref for House {
+    type Target = contract_tests::House;
+
+    fn deref(&self) -> &Self::Target {
+        &self.house
     }
 }
 
@@ -127,7 +117,7 @@ impl Planted {
                 UnixListener::bind_addr(&address).expect("an abstract socket"),
             ),
             abstract_socket,
-            directory,
+            _directory: directory,
         }
     }
 }

@@ -57,7 +57,7 @@ for _ in range(1 << 10):
     sys.stderr.write(block)
 ";
 
-pub(crate) fn trials(house: Option<&Arc<House>>) -> Vec<Trial> {
+pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     type Check = fn(&CommandResult) -> bool;
     let cases: [(&str, &'static str, Check); 5] = [
         ("memory_bomb", MEMORY_BOMB, |result| result.exit_code() != Some(0)),
@@ -77,9 +77,9 @@ pub(crate) fn trials(house: Option<&Arc<House>>) -> Vec<Trial> {
     cases
         .into_iter()
         .map(|(name, code, holds)| {
-            let house = house.cloned();
+            let house = house.clone();
             Trial::test(format!("limits::{name}_hurts_only_its_own_session"), move || {
-                contained(&house.expect("a house"), code, holds)
+                contained(&house, code, holds)
             })
         })
         .collect()

@@ -16,34 +16,13 @@ mod ordinary_user;
 mod probes;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Trial};
+use contract_tests::suite;
 
 use crate::house::House;
 
 fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
-    let arguments = Arguments::from_args();
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None)).exit_code();
-    }
-    let house = match House::start() {
-        Ok(house) => Arc::new(house),
-        Err(error) => {
-            println!("skipped: this host cannot make sandboxes: {error}");
-            return ExitCode::SUCCESS;
-        }
-    };
-    let conclusion = libtest_mimic::run(&arguments, trials(Some(&house)));
-    Arc::into_inner(house).expect("every trial has ended").stop();
-    conclusion.exit_code()
-}
-
-/// All trials; without a house they can only be listed.
-fn trials(house: Option<&Arc<House>>) -> Vec<Trial> {
-    let mut trials = probes::trials(house);
-    trials.extend(limits::trials(house));
-    trials.extend(ordinary_user::trial());
-    trials
+    let rooms = [probes::trials, limits::trials, ordinary_user::trials];
+    suite::run(House::start, &rooms, House::stop)
 }

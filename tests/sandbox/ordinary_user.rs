@@ -3,17 +3,20 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
+
+use crate::house::House;
 
 /// Belongs to nobody on an ordinary machine.
 const NOBODYS_ID: u32 = 54_321;
 
 /// None where we are an ordinary user already.
-pub(crate) fn trial() -> Option<Trial> {
-    rustix::process::geteuid()
-        .is_root()
-        .then(|| Trial::test("suite_holds_as_an_ordinary_user", run))
+pub(crate) fn trials(_: &Arc<House>) -> Vec<Trial> {
+    let trial = || Trial::test("suite_holds_as_an_ordinary_user", run);
+    let is_root = rustix::process::geteuid().is_root();
+    is_root.then(trial).into_iter().collect()
 }
 
 fn run() -> Result<(), Failed> {

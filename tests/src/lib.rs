@@ -1,4 +1,24 @@
-//! The tests of this package are its test targets; this library holds the README's code to its word.
+//! What the test targets of this package share: a real server, in this process or in one of its own, and the ways to
+//! run trials with it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "all of this is part of tests"
+)]
+
+mod house;
+mod process;
+mod role;
+mod server;
+pub mod suite;
+
+pub use self::house::House;
+pub use self::process::{Process, Watch};
+pub use self::role::{Play, Player, play_if_asked, say, wait_for_nod};
+pub use self::server::{ServerProcess, serve};
 
 /// Compiles the Rust code in the README.
 #[cfg(doctest)]

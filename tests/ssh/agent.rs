@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use contract_tests::Process;
 use sandbox_agent::memory;
 use sandbox_sessions::SessionId;
-
-use crate::process::Process;
 
 /// One agent, and what it took when it was first looked at.
 pub(crate) struct Agent {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::SessionsClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "answers":

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{ExecEvent, Exit};
 use sandbox_tunnel::{Exec, ExecRequest, SshClient};
 
-use crate::house::{House, connect, trials};
+use crate::house::{House, connect};
 use crate::noise::Noise;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::ErrorKind;
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "commands":

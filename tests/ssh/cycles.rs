@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use contract_tests::{Player, ServerProcess, say, trials, wait_for_nod};
 use futures_util::{StreamExt, stream};
 use libtest_mimic::Trial;
 use sandbox_sessions::{Session, SessionsClient};
@@ -10,9 +11,9 @@ use sandbox_tunnel::{ExecEvent, ExecRequest, SshClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-use crate::house::{House, connect, trials};
-use crate::role::{Player, say, wait_for_nod};
-use crate::server::{ServerProcess, TOKEN};
+use crate::agent::Agent;
+use crate::house::{House, connect};
+use crate::server;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "cycles":
@@ -37,13 +38,13 @@ async fn ten_thousand_tunnels_leave_nothing(_: Arc<House>) {
 
 /// Compares what client, server and agent, each a process of its own, take before and after.
 async fn cycles(kind: &'static str) {
-    let server = ServerProcess::start();
+    let server = server::start();
     let session = server.client().create_session().await.unwrap();
     assert!(session.run_command("true").await.unwrap().success());
-    let agent = server.agent(&session);
+    let agent = Agent::of(server.state(), session.id());
     let id = session.id().to_string();
     let compared = tokio::task::spawn_blocking(move || {
-        let mut client = Player::start("cycles", &[&server.url, &id, kind]);
+        let mut client = Player::start("cycles", &[server.url(), &id, kind]);
         let mut taken = || {
             assert_eq!(client.hear(), "turned");
             let processes = [&client.process(), &server.process(), &agent.process];
@@ -71,7 +72,7 @@ pub(crate) fn turn(arguments: &[&str]) -> ExitCode {
     let &[url, id, kind] = arguments else {
         panic!("{arguments:?}");
     };
-    let client = SessionsClient::new(url, TOKEN).unwrap();
+    let client = SessionsClient::new(url, ServerProcess::TOKEN).unwrap();
     Runtime::new().unwrap().block_on(async {
         let session = client.get_session(&id.parse().unwrap()).await.unwrap();
         match kind {

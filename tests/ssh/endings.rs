@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract_tests::{Player, say, trials};
 use futures_util::{StreamExt, stream};
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{Create, ExecEvent};
@@ -14,9 +15,9 @@ use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::house::{House, trials};
-use crate::role::{Player, say};
-use crate::server::ServerProcess;
+use crate::agent::Agent;
+use crate::house::House;
+use crate::server;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "endings":
@@ -68,7 +69,7 @@ async fn a_killed_client_leaves_no_process(house: Arc<House>) {
 
 /// At the client each call fails and says so; at the server nothing is left of them.
 async fn a_deleted_session_ends_all_that_was_under_way(_: Arc<House>) {
-    let server = ServerProcess::start();
+    let server = server::start();
     let client = server.client();
     let first = client.create_session().await.unwrap();
     assert!(
@@ -90,7 +91,7 @@ async fn a_deleted_session_ends_all_that_was_under_way(_: Arc<House>) {
             .unwrap()
             .is_success()
     );
-    let agent = server.agent(&session);
+    let agent = Agent::of(server.state(), session.id());
     let many = server.process().descriptors();
 
     let mut reading = ssh.exec("cat /dev/zero").await.unwrap().output;

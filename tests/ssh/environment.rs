@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{ExecEvent, SshExec, TerminalSize};
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "environment":

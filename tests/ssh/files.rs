@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{Create, FileKind};
 use sandbox_sessions::{ErrorKind, SessionSshClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "files":

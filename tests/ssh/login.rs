@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::Phase;
 use sandbox_sessions::{Error, ErrorKind, SessionId, SessionSshClient, SessionsClient};
@@ -10,7 +11,7 @@ use sandbox_tunnel::{PrivateKey, keys};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "login":

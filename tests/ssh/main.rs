@@ -22,51 +22,44 @@ mod login;
 mod noise;
 mod openssh;
 mod ports;
-mod process;
 mod processes;
 mod resume;
 mod retries;
-mod role;
 mod server;
 mod token;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use libtest_mimic::Arguments;
+use contract_tests::{Play, play_if_asked, suite};
 
 use crate::house::House;
 
+const ROLES: [(&str, Play); 3] = [
+    ("server", server::serve),
+    ("busy", endings::be_busy),
+    ("cycles", cycles::turn),
+];
+
 fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
-    if let Some(ended) = role::play_if_asked() {
+    if let Some(ended) = play_if_asked(&ROLES) {
         return ended;
     }
-    let arguments = Arguments::from_args();
-    let house = match House::start() {
-        Ok(house) => Arc::new(house),
-        Err(error) => {
-            println!("skipped: this host cannot make sandboxes: {error}");
-            return ExitCode::SUCCESS;
-        }
-    };
-    let trials = [
-        answers::trials(&house),
-        bulk::trials(&house),
-        commands::trials(&house),
-        cycles::trials(&house),
-        endings::trials(&house),
-        environment::trials(&house),
-        files::trials(&house),
-        login::trials(&house),
-        openssh::trials(&house),
-        ports::trials(&house),
-        processes::trials(&house),
-        token::trials(&house),
-        resume::trials(&house),
-        retries::trials(&house),
+    let rooms = [
+        answers::trials,
+        bulk::trials,
+        commands::trials,
+        cycles::trials,
+        endings::trials,
+        environment::trials,
+        files::trials,
+        login::trials,
+        openssh::trials,
+        ports::trials,
+        processes::trials,
+        token::trials,
+        resume::trials,
+        retries::trials,
     ];
-    let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
-    Arc::into_inner(house).expect("every trial has ended").stop();
-    conclusion.exit_code()
+    suite::run(House::start, &rooms, House::stop)
 }

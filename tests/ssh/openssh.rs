@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::Session;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::house::{House, trials};
+use crate::house::House;
 use crate::noise::Noise;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {

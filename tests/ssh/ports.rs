@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{ExecEvent, Signal, SshProcess};
 use sandbox_sessions::{ErrorKind, SessionSshClient};
@@ -10,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "ports":

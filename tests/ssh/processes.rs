@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{ExecEvent, Exit, Signal, SshOutput, TerminalSize};
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "processes":

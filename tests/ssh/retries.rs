@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use contract_tests::trials;
 use libtest_mimic::Trial;
 use sandbox_sessions::{ErrorKind, RetryPolicy, SessionsClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::house::{House, trials};
+use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "retries":

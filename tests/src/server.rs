@@ -1,0 +1,83 @@
+//! A server in a process of its own, so that it can be measured, and killed.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
+use sandbox_sessions::SessionsClient;
+use tokio::runtime::Runtime;
+
+use crate::Process;
+use crate::role::{Player, say, wait_for_nod};
+
+/// This program in a role that is [`serve`]. Dropping it kills it.
+pub struct ServerProcess {
+    player: Player,
+    url: String,
+    state: tempfile::TempDir,
+}
+
+impl ServerProcess {
+    /// The token that it knows.
+    pub const TOKEN: &str = "the-token-of-a-server-of-its-own-0123456789";
+
+    /// # Errors
+    /// When the host cannot make sandboxes at all: the server's own words.
+    pub fn start(role: &str) -> Result<Self, String> {
+        let state = tempfile::tempdir().expect("a directory");
+        let mut player = Player::start(role, &[state.path().to_str().expect("text")]);
+        let said = player.hear();
+        match said.strip_prefix("url ") {
+            Some(url) => Ok(Self {
+                player,
+                url: url.to_owned(),
+                state,
+            }),
+            None => Err(said),
+        }
+    }
+
+    /// The API's base address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        self.player.process()
+    }
+
+    /// Where it keeps what it knows of its sessions.
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> SessionsClient {
+        SessionsClient::new(&self.url, Self::TOKEN).expect("the server's own address")
+    }
+
+    /// Lets it end, and its sessions with it.
+    pub fn stop(self) {
+        self.player.finish();
+    }
+}
+
+/// The role: serves until nobody is there who could ask for anything.
+pub fn serve(arguments: &[&str], configured: impl FnOnce(ServerConfig) -> ServerConfig) -> ExitCode {
+    let state = arguments.first().expect("a directory");
+    let runtime = Runtime::new().expect("a runtime");
+    let tokens = Tokens::from_lines(ServerProcess::TOKEN).expect("a token");
+    let config = ServerConfig::new(tokens, state).lifetime(Lifetime::Ephemeral);
+    let server = match runtime.block_on(Server::start(configured(config))) {
+        Ok(server) => server,
+        Err(error) => {
+            say(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    say(&format!("url {}", server.url()));
+    while wait_for_nod() {}
+    runtime.block_on(server.shutdown());
+    ExitCode::SUCCESS
+}
