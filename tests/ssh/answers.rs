@@ -44,6 +44,8 @@ async fn everything_may_come_byte_by_byte(house: Arc<House>) {
 /// All there is of SSH, by way of a proxy that no one is told of.
 async fn works_through(house: &House, pieces: Pieces) {
     let session = house.session().await;
+    assert!(session.run_command("true").await.unwrap().success());
+    let agent = house.agent(&session);
     let url: reqwest::Url = house.client().api_url().to_string().parse().unwrap();
     let server = *url.socket_addrs(|| None).unwrap().first().unwrap();
     let proxy = start(server, pieces).await;
@@ -57,6 +59,8 @@ async fn works_through(house: &House, pieces: Pieces) {
     ssh.upload(here.path().join("up"), "there").await.unwrap();
     ssh.download("there", here.path().join("down")).await.unwrap();
     assert_eq!(std::fs::read(here.path().join("down")).unwrap(), b"content");
+    // One for commands and one for files.
+    agent.assert_bounded(&[1, 1]);
     session.delete().await.unwrap();
 }
 

@@ -60,6 +60,11 @@ async fn cycles(kind: &'static str) {
             );
         }
         client.finish();
+        match kind {
+            // That of the listener is on another connection.
+            "channels" => agent.assert_bounded(&[AT_ONCE, 1]),
+            _ => agent.assert_bounded(&[1; AT_ONCE]),
+        }
         server
     });
     let server = compared.await.unwrap();
@@ -161,11 +166,14 @@ async fn open_tunnels(session: &Session, count: usize) {
     .await;
 }
 
+/// Cycles that are under way at the same time.
+const AT_ONCE: usize = 8;
+
 /// So many times, a few at the same time.
 async fn side_by_side<F: Future<Output = ()>>(count: usize, cycle: impl Fn(usize) -> F) {
     stream::iter(0..count)
         .map(cycle)
-        .buffer_unordered(8)
+        .buffer_unordered(AT_ONCE)
         .collect::<()>()
         .await;
 }
