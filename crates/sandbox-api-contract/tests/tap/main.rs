@@ -1,0 +1,6 @@
+//! What a tap hears, and that nobody notices it.
+#![cfg(test)]
+
+mod hears;
+mod passes_on;
+mod script;
