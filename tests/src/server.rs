@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use sandbox_api_contract::Tap;
 use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
 use sandbox_sessions::SessionsClient;
 use tokio::runtime::Runtime;
@@ -10,9 +11,11 @@ use tokio::runtime::Runtime;
 use crate::Process;
 use crate::role::{Player, say, wait_for_nod};
 
-/// This program in a role that is [`serve`]. Dropping it kills it.
+/// This program in a role that is [`serve`]. Dropping it kills it. It is reached through a tap of this process, which
+/// holds what is said against the API's document.
 pub struct ServerProcess {
     player: Player,
+    tap: Tap,
     url: String,
     state: tempfile::TempDir,
 }
@@ -28,11 +31,15 @@ impl ServerProcess {
         let mut player = Player::start(role, &[state.path().to_str().expect("text")]);
         let said = player.hear();
         match said.strip_prefix("url ") {
-            Some(url) => Ok(Self {
-                player,
-                url: url.to_owned(),
-                state,
-            }),
+            Some(url) => {
+                let tap = Tap::before(url).expect("a tap");
+                Ok(Self {
+                    player,
+                    url: tap.url(),
+                    tap,
+                    state,
+                })
+            }
             None => Err(said),
         }
     }
@@ -58,8 +65,12 @@ impl ServerProcess {
     }
 
     /// Lets it end, and its sessions with it.
+    ///
+    /// # Panics
+    /// When the server or the SDK has broken the contract.
     pub fn stop(self) {
         self.player.finish();
+        self.tap.assert_kept();
     }
 }
 
@@ -76,6 +87,10 @@ pub fn serve(arguments: &[&str], configured: impl FnOnce(ServerConfig) -> Server
             return ExitCode::FAILURE;
         }
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whoever starts this puts a tap in front"
+    )]
     say(&format!("url {}", server.url()));
     while wait_for_nod() {}
     runtime.block_on(server.shutdown());

@@ -7,13 +7,13 @@
 )]
 
 use futures_util::TryStreamExt;
-use httpmock::MockServer;
 use sandbox_api::{
     Client, Error,
     bounded::{BoundedString, BoundedU32, VisibleAscii},
     hooks::Hooks,
     types,
 };
+use sandbox_api_contract::MockServer;
 use sandbox_api_mock::{MockServerExt, values};
 use uuid::Uuid;
 

@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-use httpmock::{Mock, MockServer};
+use httpmock::Mock;
+use sandbox_api_contract::MockServer;
 use sandbox_sessions::blocking::{Session, SessionsClient};
 use sandbox_sessions::{ErrorKind, FileContent, Language, SessionId, SessionStatus};
 use serde_json::{Value, json};

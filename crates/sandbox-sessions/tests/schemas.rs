@@ -119,7 +119,7 @@ async fn parameters_become_the_requests_that_they_describe() {
         "createdAt": "2026-01-01T12:00:00Z",
         "expiresAt": "2026-01-01T13:00:00Z",
     });
-    let server = httpmock::MockServer::start_async().await;
+    let server = sandbox_api_contract::MockServer::start_async().await;
     let creation = json!({ "ttl": 600, "image": "python:3.11", "metadata": { "a": 1 } });
     let code = json!({ "code": "echo", "language": "bash", "timeout": 7 });
     let command = json!({ "command": "ls", "timeout": 8, "env": { "A": "b" } });

@@ -8,6 +8,7 @@
 //! other shows what a call costs its caller; many at a time show how many calls one processor can make.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, reason = "a tap would be measured, too")]
 
 mod pinning;
 mod python;

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sandbox_api_contract::Tap;
 use tempfile::TempDir;
 
 /// Long enough for any machine; a test that waits this long has failed.
@@ -137,8 +138,12 @@ impl Place {
 }
 
 /// A running `sandbox serve`, ended with the test, and its sessions with it: they would outlive it.
+///
+/// Commands reach it through a tap, which holds what is said against the API's document; but not where it speaks TLS,
+/// and not those that find it by themselves.
 pub(crate) struct Serve {
     child: Child,
+    _tap: Option<Tap>,
     remove_sessions: Command,
     /// What points a command at it.
     variables: Vec<(&'static str, OsString)>,
@@ -187,6 +192,8 @@ impl Serve {
         let url = values.next().expect("an address");
         let token = values.next().unwrap_or_default();
         let certificate = url.starts_with("https:").then(|| state.join("certificate.pem"));
+        let tap = certificate.is_none().then(|| Tap::before(&url).expect("a tap"));
+        let url = tap.as_ref().map_or(url, Tap::url);
         let mut variables = vec![
             ("SANDBOX_API_URL", url.clone().into()),
             ("SANDBOX_API_TOKEN", token.clone().into()),
@@ -196,6 +203,7 @@ impl Serve {
         remove_sessions.envs(variables.clone());
         Self {
             child,
+            _tap: tap,
             remove_sessions,
             variables,
             url,

@@ -11,7 +11,6 @@
 
 mod client;
 mod conformance;
-mod contract;
 mod embedded;
 mod files;
 mod http;

@@ -171,7 +171,7 @@ async fn every_form_of_target_and_header_opens_a_tunnel(server: &TestServer) {
             ("Proxy-Authorization", bearer.as_str()),
             ("Proxy-Authorization", basic),
         ] {
-            let request = head(&target, &[("Host", authority), (name, value)]);
+            let request = head(&target, &[("Host", authority.as_str()), (name, value)]);
             let stream = established(server, request).await;
             let client = ssh(server, &session, stream).await;
             let output = client.run(ExecRequest::command("pwd")).await.expect("it runs");
@@ -290,7 +290,7 @@ async fn what_is_no_tunnel_is_refused(server: &TestServer) {
         (alices(&format!("{target}?a=b")), &["query"]),
         (alices("example.com:443"), &["sessions only"]),
         (alices(&format!("{}:2222", id(&session))), &["sessions only"]),
-        (alices(authority), &["sessions only"]),
+        (alices(&authority), &["sessions only"]),
     ];
     for (request, words) in cases {
         let answer = refused(server, &request).await;

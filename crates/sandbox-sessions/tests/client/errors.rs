@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use httpmock::MockServer;
+use sandbox_api_contract::MockServer;
 use sandbox_api_mock::{MockServerExt, values};
 use sandbox_sessions::ErrorKind;
 use serde_json::json;

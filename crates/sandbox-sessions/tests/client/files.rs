@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use httpmock::MockServer;
+use sandbox_api_contract::MockServer;
 use sandbox_sessions::{Error, ErrorKind, FileContent, SessionsClient};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,7 +28,7 @@ fn created() -> String {
 fn download_head(length: usize) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\
-         Content-Disposition: attachment; filename=\"out.bin\"\r\n\r\n"
+         Content-Disposition: attachment; filename=\"out.bin\"\r\nConnection: close\r\n\r\n"
     )
 }
 

@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use httpmock::{Mock, MockServer};
+use httpmock::Mock;
+use sandbox_api_contract::MockServer;
 use sandbox_sessions::{ErrorKind, SessionGuard, SessionsClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};

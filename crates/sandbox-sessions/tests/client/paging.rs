@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use futures_util::TryStreamExt;
-use httpmock::{HttpMockResponse, MockServer};
+use httpmock::HttpMockResponse;
+use sandbox_api_contract::MockServer;
 use sandbox_sessions::{ErrorKind, SessionId};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use httpmock::MockServer;
 use sandbox_api::{bounded::BoundedU32, types};
+use sandbox_api_contract::MockServer;
 use sandbox_api_mock::{MockServerExt, values};
 use sandbox_sessions::{CommandStatus, HealthStatus, Language, Session, SessionStatus, SessionsClient};
 use serde_json::{Value, json};

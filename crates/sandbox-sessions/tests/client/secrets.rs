@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use httpmock::MockServer;
+use sandbox_api_contract::MockServer;
 use sandbox_sessions::{RetryPolicy, SessionsClient};
 use serde_json::json;
 use tracing::Level;

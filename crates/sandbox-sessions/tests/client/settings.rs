@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use httpmock::MockServer;
+use sandbox_api_contract::MockServer;
 use sandbox_sessions::{ErrorKind, RetryPolicy, Session, SessionPage, SessionsClient};
 
 use crate::support::{TOKEN, id, session};

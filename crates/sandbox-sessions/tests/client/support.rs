@@ -1,8 +1,8 @@
 //! What the tests share: a client for a mock, canned answers, and a TCP server that misbehaves on purpose.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use sandbox_api_contract::Tap;
 use sandbox_sessions::{RetryPolicy, SessionId, SessionsClient};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -42,9 +42,10 @@ pub(crate) fn command_result() -> Value {
     json!({ "status": "completed", "exitCode": 0, "stdout": "42\n", "stderr": "" })
 }
 
-/// A server that reads one request from each connection, sends the same bytes to each, and closes it.
+/// A server that reads one request from each connection, sends the same bytes to each, and closes it. The requests
+/// are held against the API's document on their way.
 pub(crate) struct Scripted {
-    address: SocketAddr,
+    tap: Tap,
     task: JoinHandle<()>,
 }
 
@@ -90,17 +91,17 @@ impl Scripted {
         F: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let tap = Tap::before_mock(&format!("http://{}/v1", listener.local_addr().unwrap())).unwrap();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream));
             }
         });
-        Self { address, task }
+        Self { tap, task }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        self.tap.url()
     }
 
     pub(crate) fn client(&self) -> SessionsClient {
@@ -148,10 +149,10 @@ pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Strin
     }
 }
 
-/// An HTTP/1.1 answer with a correct length.
+/// An HTTP/1.1 answer with a correct length, after which the connection is closed.
 pub(crate) fn answer(status: &str, content_type: &str, body: &str) -> String {
     format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use httpmock::MockServer;
+use sandbox_api_contract::MockServer;
 use sandbox_api_mock::{MockServerExt, values};
 use sandbox_sessions::{CreateSession, Error, ErrorKind, ListSessions, RunCode, RunCommand};
 use serde_json::json;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use httpmock::{HttpMockResponse, MockServer};
+use httpmock::HttpMockResponse;
+use sandbox_api_contract::MockServer;
 use sandbox_sessions::{ErrorKind, Session, SessionStatus};
 use serde_json::json;
 
