@@ -4,6 +4,7 @@
 //! With `--install` it is installed first.
 
 mod clients;
+mod coverage;
 mod features;
 mod rust_version;
 mod steps;

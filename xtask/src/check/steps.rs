@@ -4,10 +4,12 @@ use std::{env, process::Command};
 
 use anyhow::Context;
 
-use super::{Outcome, Settings, Step, clients, features, provided, rust_version, succeed, succeeds, targets};
+use super::{
+    Outcome, Settings, Step, clients, coverage, features, provided, rust_version, succeed, succeeds, targets,
+};
 use crate::{cargo::cargo, workspace};
 
-pub(super) const STEPS: [Step; 16] = [
+pub(super) const STEPS: [Step; 17] = [
     Step {
         name: "format",
         about: "all code is formatted",
@@ -81,7 +83,12 @@ pub(super) const STEPS: [Step; 16] = [
     Step {
         name: "tests",
         about: "all tests, as this user",
-        run: |_| cargo_passes(&["test", "--workspace", "--locked"]),
+        run: |_| coverage::run_tests(),
+    },
+    Step {
+        name: "coverage",
+        about: "every documented response was seen by the tests, or is known not to be",
+        run: |_| coverage::check(),
     },
     Step {
         name: "tests-of-features",
@@ -136,9 +143,13 @@ fn deny(settings: &Settings) -> anyhow::Result<Outcome> {
     cargo_passes(&["deny", "--all-features", "check", "bans", "licenses", "sources"])
 }
 
-fn as_ordinary_user(_: &Settings) -> anyhow::Result<Outcome> {
+pub(super) fn is_root() -> anyhow::Result<bool> {
     let user = Command::new("id").arg("-u").output().context("cannot run id")?;
-    if user.stdout.trim_ascii() != b"0" {
+    Ok(user.stdout.trim_ascii() == b"0")
+}
+
+fn as_ordinary_user(_: &Settings) -> anyhow::Result<Outcome> {
+    if !is_root()? {
         return Ok(Outcome::Skipped(
             "the tests have run as an ordinary user already; only root can be another".to_owned(),
         ));

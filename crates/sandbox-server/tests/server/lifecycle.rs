@@ -28,6 +28,8 @@ pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
     trials![
         sessions_outlive_a_persistent_server,
         a_full_server_says_so,
+        a_session_that_cannot_be_reached_is_unavailable,
+        a_sandbox_that_cannot_be_made_is_the_servers_failure,
         one_owner_has_so_many_sessions_and_no_more,
         a_stopping_server_lets_requests_end,
         a_stopping_server_does_not_wait_for_ever,
@@ -87,6 +89,53 @@ async fn a_full_server_says_so() {
     server.delete(&session).await;
     server.session().await;
     server.stop().await;
+}
+
+async fn a_session_that_cannot_be_reached_is_unavailable() {
+    let state = state();
+    let server = TestServer::start_with(config(state.path()), state)
+        .await
+        .expect("a server");
+    let session = server.session().await;
+    // Another server has no connection to it yet.
+    let state = server.stop().await;
+    let server = TestServer::start_with(config(state.path()), state)
+        .await
+        .expect("another server");
+    let of_session = |method, path: &str| server.request(method, &format!("{session}{path}"));
+    let octets =
+        |request: reqwest::RequestBuilder| request.header("content-type", "application/octet-stream");
+    server.obstruct(&session);
+    for request in [
+        of_session(Method::POST, "/commands").json(&json!({"command": "true"})),
+        of_session(Method::POST, "/code").json(&json!({"code": "1"})),
+        octets(of_session(Method::POST, "/files?path=a")).body("x"),
+        of_session(Method::GET, "/files?filePath=a"),
+    ] {
+        let unavailable = answer(request).await;
+        unavailable.assert_error(503, "UNAVAILABLE", &[]);
+        assert!(unavailable.header("retry-after").parse::<u64>().is_ok());
+    }
+    assert_eq!(server.delete(&session).await.status, 200);
+    server.stop().await;
+}
+
+async fn a_sandbox_that_cannot_be_made_is_the_servers_failure() {
+    let place = state();
+    let program = place.path().join("program");
+    std::fs::copy("/proc/self/exe", &program).expect("a copy of this program");
+    let server = start(|config| config.program(&program)).await;
+    std::fs::remove_file(&program).expect("the copy is there");
+    // What was started ahead may serve once more.
+    for _ in 0..10 {
+        let created = answer(server.request(Method::POST, "/sessions")).await;
+        if created.status != 200 {
+            created.assert_error(500, "SANDBOX_CREATE_FAILED", &[]);
+            assert!(!created.text().contains("program"), "{}", created.text());
+            return drop(server.stop().await);
+        }
+    }
+    panic!("sandboxes are made without the program that makes them");
 }
 
 async fn one_owner_has_so_many_sessions_and_no_more() {

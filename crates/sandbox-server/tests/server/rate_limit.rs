@@ -153,9 +153,27 @@ async fn who_asks_too_often_is_refused() {
     assert!(reset > now(), "{reset}");
     let wait: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=20).contains(&wait), "{wait}");
-    answer(server.request(Method::POST, "/sessions"))
-        .await
-        .assert_error(429, "RATE_LIMITED", &[]);
+    let of_session = |method, path: &str| {
+        (
+            method,
+            format!("/sessions/00000000-0000-4000-8000-000000000000{path}"),
+        )
+    };
+    for (method, path) in [
+        (Method::POST, "/sessions".to_owned()),
+        of_session(Method::GET, ""),
+        of_session(Method::DELETE, ""),
+        of_session(Method::POST, "/pause"),
+        of_session(Method::POST, "/resume"),
+        of_session(Method::POST, "/commands"),
+        of_session(Method::POST, "/code"),
+        of_session(Method::POST, "/files?path=a"),
+        of_session(Method::GET, "/files?filePath=a"),
+    ] {
+        answer(server.request(method, &path))
+            .await
+            .assert_error(429, "RATE_LIMITED", &[]);
+    }
     assert!(connect(&server).await.starts_with("HTTP/1.1 429 "));
 
     // Nobody else is held back by it, and neither are health checks.
