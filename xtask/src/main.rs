@@ -10,6 +10,7 @@ mod cargo;
 mod check;
 mod ci;
 mod codegen;
+mod conformance;
 mod difference;
 mod lint_spec;
 mod public_api;
@@ -34,6 +35,8 @@ enum Task {
     Check(check::Arguments),
     /// Generate the API's types and client from sandbox-api-spec.yaml
     Codegen(codegen::Arguments),
+    /// Ask a server all that the API's document says of one
+    Conformance(conformance::Arguments),
     /// Lint sandbox-api-spec.yaml with spectral and redocly, which npm provides
     LintSpec,
     /// List what the libraries offer in their public-api.txt
@@ -56,6 +59,7 @@ fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
         Task::Check(arguments) => check::run(&arguments)?,
         Task::Codegen(arguments) => codegen::run(&arguments)?,
+        Task::Conformance(arguments) => return conformance::run(&arguments),
         Task::LintSpec => lint_spec::run()?,
         Task::PublicApi(arguments) => public_api::run(&arguments)?,
         Task::SpecDiff(arguments) => return spec_diff::run(&arguments),
