@@ -1,14 +1,14 @@
 //! The token shows up nowhere but in the `Authorization` header; code and metadata show up in no log.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use sandbox_api_contract::MockServer;
 use sandbox_sessions::{RetryPolicy, SessionsClient};
 use serde_json::json;
-use tracing::Level;
 use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -42,8 +42,13 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+/// A second subscriber. Where there is one alone, whether a place in the code is of interest is decided for all by the
+/// thread that comes there first, and those of other tests have no subscriber.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
 /// Collects what this thread logs from now on, as long as the guard lives.
 fn collect(log: &Log) -> DefaultGuard {
+    LazyLock::force(&ANOTHER);
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(Level::TRACE)
         .with_span_events(FmtSpan::FULL)
