@@ -54,14 +54,16 @@ fn bounded_integer(
             "an integer with an exclusive bound or a multiple",
         ));
     }
-    let (min, max) = match (integer.minimum, integer.maximum) {
-        (None, None) => return Ok(None),
-        (Some(min), Some(max)) => (min, max),
-        _ => return Err(Error::unsupported(at, "an integer with only one bound")),
-    };
     let format = match &integer.format {
         VariantOrUnknownOrEmpty::Unknown(format) => format.as_str(),
         VariantOrUnknownOrEmpty::Item(_) | VariantOrUnknownOrEmpty::Empty => "",
+    };
+    let (min, max) = match (integer.minimum, integer.maximum) {
+        (None, None) => return Ok(None),
+        // What the format says, said to those who do not know the format.
+        (Some(0), None) if format == "uint64" => return Ok(None),
+        (Some(min), Some(max)) => (min, max),
+        _ => return Err(Error::unsupported(at, "an integer with only one bound")),
     };
     let (Ok(low), Ok(high), "uint32") = (u32::try_from(min), u32::try_from(max), format) else {
         return Err(Error::unsupported(at, "a bounded integer that is not a uint32"));

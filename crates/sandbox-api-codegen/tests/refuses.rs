@@ -113,6 +113,7 @@ fn bounds_become_types() {
             "{ type: integer, format: uint32, minimum: 0, maximum: 4294967295 }",
             "<u32>",
         ),
+        ("{ type: integer, format: uint64, minimum: 0 }", "<u64>"),
         (
             r"{ type: string, maxLength: 9, pattern: '^[^\x00]*$' }",
             "crate::bounded::BoundedString<0, 9>",
@@ -133,6 +134,7 @@ fn bounds_without_a_type_are_refused_by_name() {
     let unbounded = [
         "{ type: integer, format: uint32, minimum: 2 }",
         "{ type: integer, format: uint32, maximum: 2 }",
+        "{ type: integer, format: uint64, minimum: 1 }",
         "{ type: integer, format: uint32, minimum: 2, maximum: 9, exclusiveMaximum: true }",
         "{ type: integer, format: uint32, minimum: 2, maximum: 9, multipleOf: 2 }",
         "{ type: integer, format: uint32, minimum: 2, maximum: 9, default: 10 }",

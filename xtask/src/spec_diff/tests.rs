@@ -482,6 +482,27 @@ fn formats_widen_and_narrow() {
 }
 
 #[test]
+fn a_bound_that_the_format_has_anyway_changes_nothing() {
+    let old = SHOP.replacen(
+        "count: { type: integer, format: uint32, minimum: 1, maximum: 10 }",
+        "count: { type: integer, format: uint32 }",
+        1,
+    );
+    assert_ne!(old, SHOP);
+    let stated = |bounds: &str| {
+        old.replacen(
+            "count: { type: integer, format: uint32 }",
+            &format!("count: {{ type: integer, format: uint32, {bounds} }}"),
+            1,
+        )
+    };
+    let new = stated("minimum: 0, maximum: 4294967295");
+    assert!(lines(&difference(&old, &new)).is_empty());
+    assert!(lines(&difference(&new, &old)).is_empty());
+    assert_eq!(lines(&difference(&old, &stated("minimum: 1"))).len(), 1);
+}
+
+#[test]
 fn formats_change() {
     assert_changes(
         vec![Set(

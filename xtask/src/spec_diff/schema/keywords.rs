@@ -96,11 +96,27 @@ fn range(format: Option<&Value>) -> Option<(i128, i128)> {
     }
 }
 
+/// Whether a bound is not given, or is only what the format says anyway.
+fn is_free(schema: &Schema, keyword: &str) -> bool {
+    let (Some(bound), range) = (schema.get(keyword), range(schema.get("format"))) else {
+        return true;
+    };
+    let bound = bound.as_i64().map(i128::from).or(bound.as_u64().map(i128::from));
+    match keyword {
+        "minimum" => bound.is_some() && bound == range.map(|(low, _)| low),
+        "maximum" => bound.is_some() && bound == range.map(|(_, high)| high),
+        _ => false,
+    }
+}
+
 pub(super) fn compare(place: Place<'_>, old: &Schema, new: &Schema, changes: &mut Changes) {
     nullable(place, old, new, changes);
     default(place, old.get("default"), new.get("default"), changes);
     enumeration(place, old, new, changes);
     for keyword in LOWER_BOUNDS {
+        if is_free(old, keyword) && is_free(new, keyword) {
+            continue;
+        }
         bound(
             place,
             keyword,
@@ -111,6 +127,9 @@ pub(super) fn compare(place: Place<'_>, old: &Schema, new: &Schema, changes: &mu
         );
     }
     for keyword in UPPER_BOUNDS {
+        if is_free(old, keyword) && is_free(new, keyword) {
+            continue;
+        }
         bound(
             place,
             keyword,
