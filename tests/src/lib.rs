@@ -4,11 +4,14 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     reason = "all of this is part of tests"
 )]
 
+pub mod calls;
+pub mod hostile;
 mod house;
 mod process;
 mod role;

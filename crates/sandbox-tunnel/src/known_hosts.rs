@@ -202,6 +202,9 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
     use crate::keys::generate;
 
@@ -280,5 +283,42 @@ mod tests {
         assert!(text.starts_with("|1|"), "{text}");
         assert_eq!(verdict(&text, "host", &key), Verdict::Known);
         assert_eq!(verdict(&text, "other", &key), Verdict::Unknown);
+    }
+
+    /// What OpenSSH says that patterns mean, tried in every way.
+    fn means(pattern: &[char], name: &[char]) -> bool {
+        match (pattern.split_first(), name.split_first()) {
+            (None, name) => name.is_none(),
+            (Some(('*', rest)), Some((_, shorter))) => means(rest, name) || means(pattern, shorter),
+            (Some(('*', rest)), None) => means(rest, name),
+            (Some((wanted, rest)), Some((found, name))) => {
+                (*wanted == '?' || wanted == found) && means(rest, name)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn a_pattern_matches_what_it_means(pattern in "[ab*?]{0,8}", name in "[ab]{0,8}") {
+            let characters = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(matches(&pattern, &name), means(&characters(&pattern), &characters(&name)));
+        }
+
+        #[test]
+        fn any_text_is_a_file_of_keys(
+            text in prop_oneof![
+                any::<String>(),
+                "((@revoked |@cert-authority |@)?(h|\\*|!h|\\|1\\|[A-Za-z0-9=]{0,9}\\|[A-Za-z0-9=]{0,9})(,h)? ssh-ed25519 [A-Za-z0-9+/=]{0,68}\n?){0,4}",
+            ],
+        ) {
+            let (key, line) = key();
+            let _ = verdict(&text, "host", &key);
+            // A line of its own is found wherever it is.
+            let found = verdict(&format!("{text}\nhost {line}\n"), "host", &key);
+            prop_assert!(matches!(found, Verdict::Known), "{found:?}");
+        }
     }
 }

@@ -85,6 +85,9 @@ fn escaped(bytes: &[u8]) -> Option<(u8, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
 
     #[test]
@@ -108,6 +111,26 @@ mod tests {
                 Err(error) => assert!(error.message.contains(words), "{}", error.message),
                 Ok(mut query) => assert_eq!(query.required("path").unwrap(), "% 1"),
             }
+        }
+    }
+
+    fn encoded(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn any_query_is_read_or_refused(query in any::<String>(), name in "[a-c]{0,2}") {
+            let _ = Query::parse(Some(&query), &["a", "b"]);
+            let _ = Query::parse(Some(&format!("{name}={query}&a=%{query}")), &["a", "b"]);
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(value in any::<String>()) {
+            let query = format!("path={}", encoded(&value));
+            prop_assert_eq!(Query::parse(Some(&query), &["path"]).unwrap().required("path").unwrap(), value);
         }
     }
 }

@@ -81,13 +81,8 @@ pub(super) async fn download(client: SshClient, path: RemotePath) -> Result<Down
         .map_err(|error| failed(&path, error))?;
     match metadata.kind {
         FileKind::File => {}
-        FileKind::Directory => return Err(Error::invalid("filePath", format!("{path} is a directory"))),
-        _ => {
-            return Err(Error::invalid(
-                "filePath",
-                format!("{path} is not a regular file"),
-            ));
-        }
+        FileKind::Directory => return Err(path.refused("is a directory")),
+        _ => return Err(path.refused("is not a regular file")),
     }
     let file = sftp
         .open(path.as_str())
@@ -128,7 +123,7 @@ async fn check_target(sftp: &Sftp, path: &RemotePath, overwrite: bool) -> Result
         Ok(Metadata {
             kind: FileKind::Directory,
             ..
-        }) => Err(Error::invalid("path", format!("{path} is a directory"))),
+        }) => Err(path.refused("is a directory")),
         Ok(_) if !overwrite => Err(exists(path)),
         // Whatever is wrong with the path comes up when the file is made.
         Ok(_) | Err(_) => Ok(()),
@@ -275,10 +270,8 @@ fn failed(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
     }
     match error.kind() {
         SshKind::NotFound => Error::new(ErrorKind::FileNotFound, format!("there is no file {path}")),
-        SshKind::PermissionDenied => {
-            Error::invalid("path", format!("{path} may not be used by the session's user"))
-        }
-        SshKind::Failure | SshKind::AlreadyExists => Error::invalid("path", format!("{path} cannot be used")),
+        SshKind::PermissionDenied => path.refused("may not be used by the session's user"),
+        SshKind::Failure | SshKind::AlreadyExists => path.refused("cannot be used"),
         _ => Error::unavailable("the session's agent does not answer"),
     }
     .caused_by(error)
@@ -287,7 +280,7 @@ fn failed(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
 /// What is missing is not the caller's file then, but a place for it.
 fn not_created(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
     match error.kind() {
-        SshKind::NotFound => Error::invalid("path", format!("{path} cannot be made")).caused_by(error),
+        SshKind::NotFound => path.refused("cannot be made").caused_by(error),
         _ => failed(path, error),
     }
 }
@@ -295,7 +288,7 @@ fn not_created(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
 /// The protocol does not say why. Whatever it is, it is about what has the name.
 fn not_replaced(path: &RemotePath, error: sandbox_tunnel::Error) -> Error {
     match error.kind() {
-        SshKind::Failure => Error::invalid("path", format!("{path} cannot be replaced")).caused_by(error),
+        SshKind::Failure => path.refused("cannot be replaced").caused_by(error),
         _ => failed(path, error),
     }
 }

@@ -14,11 +14,15 @@ const PATH_LIMIT: usize = 4096;
 ///
 /// It needs no protection against `..` or links: it is only ever resolved inside the session, with its user's rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RemotePath(String);
+pub(crate) struct RemotePath {
+    /// What the request calls it.
+    field: &'static str,
+    path: String,
+}
 
 impl RemotePath {
     /// `field` is what the request calls the path.
-    pub(crate) fn parse(field: &str, path: &str) -> Result<Self> {
+    pub(crate) fn parse(field: &'static str, path: &str) -> Result<Self> {
         if path.is_empty() {
             return Err(Error::invalid(field, "must not be empty"));
         }
@@ -38,22 +42,32 @@ impl RemotePath {
         }
         match absolute.rsplit('/').next() {
             None | Some("" | "." | "..") => Err(Error::invalid(field, "names a directory, not a file")),
-            Some(_) => Ok(Self(absolute)),
+            Some(_) => Ok(Self {
+                field,
+                path: absolute,
+            }),
         }
     }
 
+    /// The caller's mistake about this path, as the continuation of a sentence that it begins.
+    pub(super) fn refused(&self, why: &str) -> Error {
+        Error::invalid(self.field, format!("{self} {why}"))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.path
     }
 
     /// The last part.
     pub(crate) fn name(&self) -> &str {
-        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, name)| name)
+        self.path
+            .rsplit_once('/')
+            .map_or(self.path.as_str(), |(_, name)| name)
     }
 
     /// Everything before the last part.
     pub(crate) fn parent(&self) -> &str {
-        match self.0.rsplit_once('/') {
+        match self.path.rsplit_once('/') {
             None | Some(("", _)) => "/",
             Some((parent, _)) => parent,
         }
@@ -62,12 +76,15 @@ impl RemotePath {
 
 impl fmt::Display for RemotePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.path)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
 
     #[test]
@@ -86,6 +103,23 @@ mod tests {
         for path in ["", "/", "a/", ".", "a/..", "a\0b", &"x".repeat(5000)] {
             let error = RemotePath::parse("filePath", path).unwrap_err();
             assert!(error.message.starts_with("filePath: "), "{}", error.message);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn any_path_is_refused_or_names_a_file(path in prop_oneof![any::<String>(), "[./a\\x00]{0,8}", "/?(a|\\.{1,2}/){0,9}b{0,4090}"]) {
+            let Ok(parsed) = RemotePath::parse("path", &path) else {
+                return Ok(());
+            };
+            prop_assert!(parsed.as_str().starts_with('/') && parsed.as_str().ends_with(&path));
+            prop_assert!(parsed.as_str().len() < PATH_LIMIT && !parsed.as_str().contains('\0'));
+            prop_assert!(!matches!(parsed.name(), "" | "." | "..") && !parsed.name().contains('/'));
+            let whole = format!("{}/{}", parsed.parent(), parsed.name());
+            let at_the_root = format!("/{}", parsed.name());
+            prop_assert!([whole, at_the_root].contains(&parsed.path));
         }
     }
 }

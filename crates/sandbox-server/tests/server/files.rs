@@ -281,9 +281,16 @@ async fn what_is_no_file_is_not_read(server: &TestServer) {
     download(server, &session, "loop")
         .await
         .assert_error(404, "FILE_NOT_FOUND", &["loop"]);
-    download(server, &session, "secret")
-        .await
-        .assert_error(400, "INVALID_PARAMETER", &["secret"]);
+    download(server, &session, "secret").await.assert_error(
+        400,
+        "INVALID_PARAMETER",
+        &["filePath", "secret"],
+    );
+    download(server, &session, &"x".repeat(256)).await.assert_error(
+        400,
+        "INVALID_PARAMETER",
+        &["filePath", "xxx"],
+    );
     download(server, &session, "a%00")
         .await
         .assert_error(400, "INVALID_PARAMETER", &["filePath", "NUL"]);

@@ -79,6 +79,9 @@ fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -127,5 +130,35 @@ mod tests {
         assert_eq!(RateLimit::from_headers(&nonsense, Utc::now()), None);
         let overflow = headers(&[("x-ratelimit-reset", "18446744073709551615")]);
         assert_eq!(RateLimit::from_headers(&overflow, Utc::now()), None);
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn any_header_is_read_or_ignored(
+            value in prop_oneof![any::<Vec<u8>>(), "[0-9]{0,24}".prop_map(String::into_bytes), any::<u64>().prop_map(|n| n.to_string().into_bytes())],
+            seconds in any::<u64>(),
+            now in 0..4_000_000_000_i64,
+        ) {
+            let now = DateTime::from_timestamp(now, 0).unwrap();
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = reqwest::header::HeaderValue::from_bytes(&value) {
+                for name in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"] {
+                    headers.insert(name, value.clone());
+                }
+                let _ = RateLimit::from_headers(&headers, now);
+            }
+            headers.insert(RETRY_AFTER, seconds.into());
+            let limit = RateLimit::from_headers(&headers, now).unwrap();
+            prop_assert_eq!(limit.retry_after(), Some(Duration::from_secs(seconds)));
+        }
+
+        #[test]
+        fn a_date_says_how_long_to_wait(now in 0..4_000_000_000_i64, wait in 0..100_000_000_i64) {
+            let now = DateTime::from_timestamp(now, 0).unwrap();
+            let date = (now + chrono::TimeDelta::seconds(wait)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            prop_assert_eq!(parse_retry_after(&date, now), Some(Duration::from_secs(wait.cast_unsigned())));
+        }
     }
 }

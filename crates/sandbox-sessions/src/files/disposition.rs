@@ -81,6 +81,9 @@ fn decode(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
 
     #[test]
@@ -116,5 +119,31 @@ mod tests {
         assert_eq!(file_name(&header), None);
         let header = HeaderValue::from_static("attachment; filename*=UTF-8''a%0Ab");
         assert_eq!(file_name(&header), None);
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn any_header_suggests_a_plain_name_or_none(
+            value in prop_oneof![
+                any::<Vec<u8>>(),
+                "[a-z]{0,3}(; ?(filename|FILENAME|filename\\*)=(\"|utf-8''|)[a-z%0-9\\\\\"./;ü ]{0,12}\"?){0,3}".prop_map(String::into_bytes),
+            ],
+        ) {
+            if let Ok(value) = HeaderValue::from_bytes(&value)
+                && let Some(name) = file_name(&value)
+            {
+                prop_assert!(std::path::Path::new(&name).file_name().is_some_and(|plain| plain == name.as_str()), "{name:?}");
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(name in "[^/\\\\:\\p{Cc}]{1,32}") {
+            let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let header = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}")).unwrap();
+            let plain = !matches!(name.as_str(), "." | "..");
+            prop_assert_eq!(file_name(&header), plain.then_some(name));
+        }
     }
 }

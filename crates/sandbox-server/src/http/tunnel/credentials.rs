@@ -39,6 +39,9 @@ fn password(value: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
 
     fn found(headers: &[(HeaderName, &str)]) -> Option<String> {
@@ -91,5 +94,26 @@ mod tests {
     fn a_wrong_authorization_is_not_made_good_by_another_header() {
         let headers = [(AUTHORIZATION, "nonsense"), (PROXY_AUTHORIZATION, "Bearer abc")];
         assert_eq!(found(&headers), None);
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn any_header_has_a_token_or_none(
+            value in prop_oneof![any::<Vec<u8>>(), "(Basic|Bearer|basic) {0,2}[A-Za-z0-9+/=:]{0,24}".prop_map(String::into_bytes)],
+            user in "[^:]{0,8}",
+            password in "[!-~]{1,32}",
+        ) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = http::HeaderValue::from_bytes(&value) {
+                for name in [PROXY_AUTHORIZATION, AUTHORIZATION] {
+                    headers.insert(name, value.clone());
+                    prop_assert!(token(&headers).is_none_or(|token| !token.is_empty()));
+                }
+            }
+            let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+            prop_assert_eq!(found(&[(PROXY_AUTHORIZATION, &basic)]), Some(password));
+        }
     }
 }

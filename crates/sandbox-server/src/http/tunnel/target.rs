@@ -45,6 +45,9 @@ fn authority(target: &Uri) -> Result<SessionId, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
     use super::*;
 
     const ID: &str = "550e8400-e29b-41d4-a716-446655440000";
@@ -91,6 +94,25 @@ mod tests {
         ] {
             let error = parsed(target).unwrap_err();
             assert_eq!(error.status.as_u16(), status, "{target}: {}", error.message);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn any_target_leads_nowhere_or_to_the_session_in_it(
+            target in prop_oneof![
+                any::<Vec<u8>>(),
+                "(http://[a-z]{0,3})?(/v1)?/{0,2}(sessions)?/{0,2}(ID|[a-f0-9-]{0,36})(/tunnel)?(:22|@|\\?)?".prop_map(String::into_bytes),
+            ],
+        ) {
+            let target = String::from_utf8_lossy(&target).replace("ID", ID);
+            if let Ok(uri) = target.parse()
+                && let Ok(id) = session(&uri)
+            {
+                prop_assert!(target.to_lowercase().contains(&id.to_string()), "{target} led to {id}");
+            }
         }
     }
 }

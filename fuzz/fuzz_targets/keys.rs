@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: sandbox_agent::run_if_asked(), |bytes: &[u8]| {
+    contract_tests::hostile::run("keys", bytes);
+});
