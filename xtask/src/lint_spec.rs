@@ -1,78 +1,92 @@
 //! `cargo xtask lint-spec`: the OpenAPI document's form, judged by the two usual linters.
-//!
-//! They come from npm, in pinned versions. A machine without npm skips them, saying so; CI has to have it.
 
 use std::{
-    io,
-    process::{Command, Stdio},
+    fs,
+    path::Path,
+    process::{Command, Output},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
-use crate::{ci, workspace};
+use crate::{third_parties::ThirdParties, workspace};
 
 struct Linter {
-    package: &'static str,
-    command: &'static [&'static str],
+    program: &'static str,
+    arguments: &'static [&'static str],
 }
 
 /// Their rules are in `.spectral.yaml` and `redocly.yaml`.
 const LINTERS: [Linter; 2] = [
     Linter {
-        package: "@stoplight/spectral-cli@6.16.3",
-        command: &[
-            "spectral",
-            "lint",
-            "--fail-severity=hint",
-            "--ruleset=.spectral.yaml",
-            workspace::DOCUMENT,
-        ],
+        program: "spectral",
+        arguments: &["lint", "--fail-severity=hint", "--ruleset=.spectral.yaml"],
     },
     Linter {
-        package: "@redocly/cli@2.77.0",
-        command: &["redocly", "lint", "--config=redocly.yaml", workspace::DOCUMENT],
+        program: "redocly",
+        arguments: &["lint", "--config=redocly.yaml"],
     },
 ];
 
+/// A fault that both have a rule against.
+const FAULT: (&str, &str) = (
+    "operationId: getSession\n      summary",
+    "operationId: listSessions\n      summary",
+);
+const RULE: &str = "operation-operationId-unique";
+
 pub(crate) fn run() -> anyhow::Result<()> {
-    if !npm_exists()? {
-        if ci::is_here() {
-            bail!("npm is needed to lint {} in CI", workspace::DOCUMENT);
+    let programs = match ThirdParties::found()? {
+        Ok(programs) => programs,
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return Ok(());
         }
-        println!(
-            "skipped: there is no npm to run the linters of {}",
+    };
+    let document = workspace::root().join(workspace::DOCUMENT);
+    let scratch = tempfile::tempdir().context("cannot make a directory")?;
+    let faulty = scratch.path().join("faulty.yaml");
+    fs::write(&faulty, with_a_fault(&document)?).context("cannot write a faulty document")?;
+    for linter in &LINTERS {
+        let output = linter.judge(&programs, &document)?;
+        let said = text(&output);
+        print!("{said}");
+        ensure!(
+            output.status.success(),
+            "{} is not content with {}",
+            linter.program,
             workspace::DOCUMENT
         );
-        return Ok(());
-    }
-    LINTERS.iter().try_for_each(lint)
-}
-
-fn npm_exists() -> anyhow::Result<bool> {
-    match Command::new("npm")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-    {
-        Ok(status) => Ok(status.success()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).context("cannot run npm"),
-    }
-}
-
-fn lint(linter: &Linter) -> anyhow::Result<()> {
-    let status = Command::new("npm")
-        .args(["exec", "--yes", "--package", linter.package, "--"])
-        .args(linter.command)
-        .env("REDOCLY_TELEMETRY", "off")
-        .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")
-        .current_dir(workspace::root())
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("cannot run {}", linter.package))?;
-    if !status.success() {
-        bail!("{} is not content with {}", linter.package, workspace::DOCUMENT);
+        let output = linter.judge(&programs, &faulty)?;
+        if output.status.success() || !text(&output).contains(RULE) {
+            bail!("{} does not see {RULE}:\n{}", linter.program, text(&output));
+        }
+        println!("{} finds {RULE} where it is seeded", linter.program);
     }
     Ok(())
+}
+
+impl Linter {
+    fn judge(&self, programs: &ThirdParties, document: &Path) -> anyhow::Result<Output> {
+        let mut command: Command = programs.npm_program(self.program)?;
+        command.args(self.arguments).arg(document);
+        command
+            .output()
+            .with_context(|| format!("cannot run {}", self.program))
+    }
+}
+
+/// The document, but two of its operations have the same name.
+fn with_a_fault(document: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(document).context("cannot read the document")?;
+    let faulty = text.replacen(FAULT.0, FAULT.1, 1);
+    ensure!(
+        faulty != text,
+        "the document has no place for the fault that is seeded"
+    );
+    Ok(faulty)
+}
+
+fn text(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
 }

@@ -16,6 +16,7 @@ mod lint_spec;
 mod public_api;
 mod spec_diff;
 mod stand_in;
+mod third_parties;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ enum Task {
     Codegen(codegen::Arguments),
     /// Ask a server all that the API's document says of one
     Conformance(conformance::Arguments),
-    /// Lint sandbox-api-spec.yaml with spectral and redocly, which npm provides
+    /// Lint sandbox-api-spec.yaml with spectral and redocly
     LintSpec,
     /// List what the libraries offer in their public-api.txt
     PublicApi(public_api::Arguments),

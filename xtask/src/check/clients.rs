@@ -1,4 +1,4 @@
-//! Programs that the tests use as clients of the server.
+//! Programs that the tests use as clients of the server, or that bring them.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ struct Client {
     package: &'static str,
 }
 
-const CLIENTS: [Client; 3] = [
+const CLIENTS: [Client; 5] = [
     Client {
         name: "OpenSSH client",
         check: &[&["ssh", "-V"]],
@@ -33,6 +33,16 @@ const CLIENTS: [Client; 3] = [
             &["/usr/bin/python3", "-c", "import paramiko"],
         ],
         package: "python3-paramiko",
+    },
+    Client {
+        name: "venv for Python",
+        check: &[&["python3", "-c", "import ensurepip, venv"]],
+        package: "python3-venv",
+    },
+    Client {
+        name: "C++ compiler",
+        check: &[&["c++", "--version"]],
+        package: "g++",
     },
 ];
 

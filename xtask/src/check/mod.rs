@@ -6,7 +6,10 @@
 mod clients;
 mod coverage;
 mod features;
+mod fuzz;
 mod rust_version;
+mod schemathesis;
+mod server;
 mod steps;
 mod targets;
 
@@ -96,7 +99,7 @@ fn summarise(done: &[(&str, Duration, Outcome)]) {
 }
 
 /// Runs a command that has to succeed.
-fn succeed(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     let shown = shown(command);
     let status = command
         .stdin(Stdio::null())

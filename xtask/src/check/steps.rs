@@ -5,11 +5,12 @@ use std::{env, process::Command};
 use anyhow::Context;
 
 use super::{
-    Outcome, Settings, Step, clients, coverage, features, provided, rust_version, succeed, succeeds, targets,
+    Outcome, Settings, Step, clients, coverage, features, fuzz, provided, rust_version, schemathesis,
+    succeed, succeeds, targets,
 };
-use crate::{cargo::cargo, workspace};
+use crate::{cargo::cargo, ci, third_parties::ThirdParties, workspace};
 
-pub(super) const STEPS: [Step; 17] = [
+pub(super) const STEPS: [Step; 20] = [
     Step {
         name: "format",
         about: "all code is formatted",
@@ -21,13 +22,18 @@ pub(super) const STEPS: [Step; 17] = [
         run: clients::provide,
     },
     Step {
+        name: "third-parties",
+        about: "the programs are there that judge the document and the server",
+        run: third_parties,
+    },
+    Step {
         name: "codegen",
         about: "the generated code is what the document gives",
         run: |_| task_passes(&["codegen", "--check"]),
     },
     Step {
         name: "spec-lint",
-        about: "the document is in good form",
+        about: "the document is in good form, as two linters have it",
         run: |_| task_passes(&["lint-spec"]),
     },
     Step {
@@ -91,6 +97,16 @@ pub(super) const STEPS: [Step; 17] = [
         run: |_| coverage::check(),
     },
     Step {
+        name: "schemathesis",
+        about: "the server does what the document says, as schemathesis has it",
+        run: |_| schemathesis::check(),
+    },
+    Step {
+        name: "fuzz",
+        about: "the fuzzers find nothing in a short while",
+        run: |_| fuzz::run(),
+    },
+    Step {
         name: "tests-of-features",
         about: "the tests of what has features, with all of them",
         run: |_| features::tests(),
@@ -126,6 +142,13 @@ fn task_passes(arguments: &[&str]) -> anyhow::Result<Outcome> {
             .current_dir(workspace::root()),
     )?;
     Ok(Outcome::Passed)
+}
+
+fn third_parties(settings: &Settings) -> anyhow::Result<Outcome> {
+    if settings.install || ci::is_here() {
+        ThirdParties::install()?;
+    }
+    Ok(ThirdParties::found()?.map_or_else(Outcome::Skipped, |_| Outcome::Passed))
 }
 
 /// Without advisories: they come from a database that changes without a change here.
