@@ -38,6 +38,7 @@ pub(crate) fn trials(runtime: &Arc<Runtime>, server: &Arc<TestServer>) -> Vec<Tr
         a_client_that_leaves_takes_its_command_along,
         commands_run_side_by_side,
         a_session_that_ends_ends_its_command,
+        a_session_that_is_ending_is_not_found,
     ]
 }
 
@@ -417,4 +418,25 @@ async fn a_session_that_ends_ends_its_command(server: &TestServer) {
             .is_some_and(|said| said.contains("session ended")),
         "{result}"
     );
+}
+
+/// Who comes at the moment of the end finds the session, or finds none; not one that cannot be reached.
+async fn a_session_that_is_ending_is_not_found(server: &TestServer) {
+    for _ in 0..10 {
+        let session = server.session().await;
+        let path = format!("{session}/commands");
+        let body = json!({"command": "true"});
+        let asking = || async {
+            loop {
+                let result = server.post(&path, &body).await;
+                match result.status.as_u16() {
+                    200 => {}
+                    404 => return,
+                    _ => panic!("{} {}", result.status, result.text()),
+                }
+            }
+        };
+        let all = futures_util::future::join_all((0..8).map(|_| asking()));
+        futures_util::future::join(all, server.delete(&session)).await;
+    }
 }

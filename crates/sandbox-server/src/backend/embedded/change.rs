@@ -111,14 +111,19 @@ impl Inner {
     ) -> Result<()> {
         let record = live.record();
         let id = record.id;
+        // Before its sandbox dies: what fails for that reason is told that there is no such session, not that it
+        // cannot be reached.
+        self.sessions().remove(&id);
         let session = live.clone();
-        blocking(move || {
+        let killed = blocking(move || {
             session
                 .kill()
                 .map_err(|error| Error::new(ErrorKind::Internal, "cannot end the sandbox").with_source(error))
-        })
-        .await?;
-        self.sessions().remove(&id);
+        });
+        if let Err(error) = killed.await {
+            self.sessions().insert(id, live.clone());
+            return Err(error);
+        }
         let reason = if record.is_expired(Utc::now()) {
             Removal::Expired
         } else {
