@@ -17,14 +17,22 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::session_dir::SessionDir;
 use crate::backend::SessionId;
 
 /// The permissions of everything only this user may enter.
 const PRIVATE: u32 = 0o700;
+
+/// How long a lock may outlive the server that took it. A process that a server was just starting when it was killed
+/// holds the server's descriptors until it executes its program, which takes long where there is little time for it.
+const INHERITED: Duration = Duration::from_secs(30);
 
 /// A state directory in use by this server.
 #[derive(Debug)]
@@ -73,12 +81,26 @@ fn pid_note(pid: &str) -> String {
     }
 }
 
+/// Whether the server that wrote this down is no more.
+fn has_ended(pid: &str) -> bool {
+    let pid = pid.parse().ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+}
+
 impl StateDir {
     /// Takes a directory that outlives the server, making it if it is not there.
     pub(super) fn open(root: &Path) -> Result<Self, Error> {
         make_private(root)?;
         let root = fs::canonicalize(root).map_err(at(root))?;
-        Self::lock(root, None)
+        let deadline = Instant::now() + INHERITED;
+        loop {
+            match Self::lock(root.clone(), None) {
+                Err(Error::InUse { pid, .. }) if has_ended(&pid) && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                taken => return taken,
+            }
+        }
     }
 
     /// Makes a directory that ends with the server, and takes over what dead servers left below the same parent.
@@ -105,7 +127,7 @@ impl StateDir {
         let mut lock = open_lock(&path)?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Errno::WOULDBLOCK) => {
                 let mut pid = String::new();
                 // Only a hint for the reader of the message: whatever is there is good enough.
                 let _ = lock.take(16).read_to_string(&mut pid);
@@ -296,6 +318,24 @@ mod tests {
         );
         drop(first);
         StateDir::open(&root).unwrap();
+    }
+
+    #[test]
+    fn waits_for_the_lock_of_a_server_that_has_ended() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("state");
+        let first = StateDir::open(&root).unwrap();
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        fs::write(root.join("lock"), ended.id().to_string()).unwrap();
+        let (second, waited) = thread::scope(|scope| {
+            let second = scope.spawn(|| StateDir::open(&root).unwrap());
+            thread::sleep(Duration::from_millis(100));
+            let waited = !second.is_finished();
+            drop(first);
+            (second.join().unwrap(), waited)
+        });
+        assert!(waited && second.path() == root);
     }
 
     #[test]
