@@ -9,12 +9,12 @@ use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox_server::Limits;
 use sandbox_server::backend::embedded::{Embedded, EmbeddedConfig, Lifetime};
-use sandbox_server::backend::{Backend, ErrorKind, SessionId};
+use sandbox_server::backend::{Backend, ErrorKind, SessionId, State};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::conformance::{self as suite, Place};
-use crate::ssh::eventually;
+use crate::ssh::{eventually, run};
 use crate::trial;
 
 pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
@@ -58,6 +58,16 @@ pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
         runtime,
         "embedded::a_half_made_session_is_swept",
         half_made,
+    ));
+    trials.push(trial(
+        runtime,
+        "embedded::a_sandbox_that_nobody_was_told_of_is_ended",
+        untold,
+    ));
+    trials.push(trial(
+        runtime,
+        "embedded::what_a_record_says_of_a_session_is_made_true",
+        half_switched,
     ));
     trials.push(trial(
         runtime,
@@ -187,6 +197,58 @@ async fn half_made() {
             .total,
         0
     );
+}
+
+/// As after a kill between the two last steps of a creation.
+async fn untold() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let id = SessionId::random();
+    backend.create(id, &suite::spec()).await.unwrap();
+    drop(backend);
+    let directory = machine.session(id);
+    let pid = first_process(&directory).expect("a process");
+    std::fs::rename(directory.join("record.json"), directory.join("record.json.new")).unwrap();
+    let backend = machine.open().await;
+    assert!(!is_alive(pid) && !directory.exists());
+    assert_eq!(backend.get(id).await.unwrap(), None);
+}
+
+/// As after a kill between switching a session and writing that down.
+async fn half_switched() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    if !backend.capabilities().pause {
+        println!("skipped: this host cannot pause sandboxes");
+        return;
+    }
+    let id = SessionId::random();
+    backend.create(id, &suite::spec()).await.unwrap();
+    let freezer = freezer(&machine.session(id));
+    drop(backend);
+
+    std::fs::write(&freezer, "1").unwrap();
+    let backend = machine.open().await;
+    assert_eq!(run(&*backend, id, "echo awake").await, "awake\n");
+    backend.pause(id).await.unwrap();
+    drop(backend);
+
+    std::fs::write(&freezer, "0").unwrap();
+    let backend = machine.open().await;
+    assert_eq!(backend.get(id).await.unwrap().unwrap().state, State::Paused);
+    assert_eq!(std::fs::read_to_string(&freezer).unwrap().trim(), "1");
+    backend.destroy(id, None).await.unwrap();
+}
+
+/// What stops and starts the processes of a session, as its record names it.
+fn freezer(session: &Path) -> PathBuf {
+    let record = std::fs::read(session.join("record.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+    let groups = record["sandbox"]["group"]["directories"].as_array().expect("groups");
+    let mut freezers = groups
+        .iter()
+        .map(|group| Path::new(group[1].as_str().expect("a path")).join("user/cgroup.freeze"));
+    freezers.find(|path| path.exists()).expect("a group of version 2")
 }
 
 async fn ephemeral() {

@@ -7,6 +7,7 @@ use russh::keys::PublicKey;
 use sandbox_isolation::Host;
 
 use super::live::Live;
+use super::session_dir::SessionDir;
 use super::state_dir::StateDir;
 use super::{Access, Error, ErrorKind, Inner, Result, SessionId};
 
@@ -50,7 +51,10 @@ impl Inner {
             None
         });
         match live {
-            Some(live) if !live.record().is_expired(Utc::now()) => return Some(live),
+            Some(live) if !live.record().is_expired(Utc::now()) => {
+                self.settle(&live);
+                return Some(live);
+            }
             Some(expired) => {
                 if let Err(error) = expired.end() {
                     tracing::warn!(session = %id, error = &error as &dyn std::error::Error, "cannot end a sandbox");
@@ -65,9 +69,22 @@ impl Inner {
         None
     }
 
+    /// Makes true what the record says of a session's state: a server may have been killed after it had switched it, and
+    /// before it had written that down and told anybody.
+    fn settle(&self, live: &Live) {
+        let record = live.record();
+        if !self.capabilities.pause {
+            return;
+        }
+        if let Err(error) = live.switch(record.state) {
+            tracing::warn!(session = %record.id, error = &error as &dyn std::error::Error, "cannot settle a session");
+        }
+    }
+
     fn living(&self, id: SessionId) -> Result<Option<Live>, Box<dyn std::error::Error + Send + Sync>> {
         let dir = self.state.session(id);
         let Some(stored) = dir.read()? else {
+            self.end_unfinished(&dir)?;
             return Ok(None);
         };
         let Some(sandbox) = self.host.adopt(&stored.sandbox)? else {
@@ -78,6 +95,16 @@ impl Inner {
             host: PublicKey::from_openssh(&stored.record.ssh_host_key)?,
         };
         Ok(Some(Live::adopted(sandbox, access, stored)))
+    }
+
+    /// Ends a sandbox that may have been let go of already, and was told of to nobody.
+    fn end_unfinished(&self, dir: &SessionDir) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(stored) = dir.read_prepared()?
+            && let Some(sandbox) = self.host.adopt(&stored.sandbox)?
+        {
+            sandbox.destroy()?;
+        }
+        Ok(())
     }
 }
 

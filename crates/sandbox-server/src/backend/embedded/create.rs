@@ -1,5 +1,6 @@
 //! Making a session.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
 use sandbox_agent::{AgentConfig, AgentLimits};
-use sandbox_isolation::{LaunchSpec, Launched, RootFs};
+use sandbox_isolation::{LaunchSpec, Launched, Lifeline, RootFs};
 
 use super::live::Live;
 use super::session_dir::{SessionDir, Stored};
@@ -67,14 +68,7 @@ impl Inner {
             deadline,
             sandbox: sandbox.handle().clone(),
         };
-        let kept = dir
-            .write(&stored, self.durability())
-            .and_then(|()| match self.lifetime {
-                // From here on the sandbox lives without this server: what the next one needs is on disk.
-                Lifetime::Persistent => lifeline.release().map(|()| None),
-                Lifetime::Ephemeral => Ok(Some(lifeline)),
-            });
-        match kept {
+        match self.keep(dir, &stored, lifeline) {
             Ok(lifeline) => {
                 let host = host.public_key().clone();
                 Ok(Live::made(
@@ -92,6 +86,20 @@ impl Inner {
                 Err(failed("cannot keep its record", error))
             }
         }
+    }
+
+    /// Writes down what a next server needs, and then lets go of the sandbox, unless it is to end with this server.
+    ///
+    /// The record gets its name last. Without a name it tells a next server of a sandbox nobody was told of, and which
+    /// may be about to end: were it taken for a session, a repeated request might be answered with it.
+    fn keep(&self, dir: &SessionDir, stored: &Stored, lifeline: Lifeline) -> io::Result<Option<Lifeline>> {
+        dir.prepare(stored, self.durability())?;
+        let held = match self.lifetime {
+            Lifetime::Persistent => lifeline.release().map(|()| None)?,
+            Lifetime::Ephemeral => Some(lifeline),
+        };
+        dir.commit(self.durability())?;
+        Ok(held)
     }
 
     fn launch(

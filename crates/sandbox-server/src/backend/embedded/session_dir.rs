@@ -1,9 +1,10 @@
 //! The directory of one session.
 //!
 //! ```text
-//! record.json    what is known about it, written last when it is made
-//! control.key    the private key the server logs in with
-//! agent.sock     where its agent listens
+//! record.json        what is known about it, there once its sandbox lives without the server that made it
+//! record.json.new    the same before, or the next one while it is being written
+//! control.key        the private key the server logs in with
+//! agent.sock         where its agent listens
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -67,32 +68,51 @@ impl SessionDir {
 
     /// `None` when the session was never finished, or by a server that wrote records differently.
     pub(super) fn read(&self) -> io::Result<Option<Stored>> {
-        match read_small(&self.path.join("record.json")) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        read_stored(&self.record())
+    }
+
+    /// What [`prepare`](Self::prepare) wrote and [`commit`](Self::commit) did not take.
+    pub(super) fn read_prepared(&self) -> io::Result<Option<Stored>> {
+        read_stored(&self.prepared())
     }
 
     /// Replaces the record; a reader sees the old one or the new one, never a part.
     pub(super) fn write(&self, stored: &Stored, durability: Durability) -> io::Result<()> {
+        self.prepare(stored, durability)?;
+        self.commit(durability)
+    }
+
+    /// Writes down what the record is to be.
+    pub(super) fn prepare(&self, stored: &Stored, durability: Durability) -> io::Result<()> {
         let bytes = serde_json::to_vec(stored)?;
-        let (new, path) = (self.path.join("record.json.new"), self.path.join("record.json"));
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&new)?;
+            .open(self.prepared())?;
         file.write_all(&bytes)?;
         if durability == Durability::Disk {
             file.sync_data()?;
         }
-        fs::rename(&new, &path)?;
+        Ok(())
+    }
+
+    /// Makes what was prepared the record.
+    pub(super) fn commit(&self, durability: Durability) -> io::Result<()> {
+        fs::rename(self.prepared(), self.record())?;
         if durability == Durability::Disk {
             File::open(&self.path)?.sync_all()?;
         }
         Ok(())
+    }
+
+    fn record(&self) -> PathBuf {
+        self.path.join("record.json")
+    }
+
+    fn prepared(&self) -> PathBuf {
+        self.path.join("record.json.new")
     }
 
     pub(super) fn write_control_key(&self, key: &PrivateKey) -> io::Result<()> {
@@ -116,6 +136,14 @@ impl SessionDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
+    }
+}
+
+fn read_stored(path: &Path) -> io::Result<Option<Stored>> {
+    match read_small(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
