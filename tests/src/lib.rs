@@ -17,6 +17,7 @@ mod process;
 mod role;
 mod server;
 pub mod suite;
+pub mod traces;
 
 pub use self::house::House;
 pub use self::process::{Process, Watch};

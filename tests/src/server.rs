@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use sandbox_api_contract::Tap;
 use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
 use sandbox_sessions::SessionsClient;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::Process;
@@ -17,7 +18,7 @@ pub struct ServerProcess {
     player: Player,
     tap: Tap,
     url: String,
-    state: tempfile::TempDir,
+    state: TempDir,
 }
 
 impl ServerProcess {
@@ -27,7 +28,14 @@ impl ServerProcess {
     /// # Errors
     /// When the host cannot make sandboxes at all: the server's own words.
     pub fn start(role: &str) -> Result<Self, String> {
-        let state = tempfile::tempdir().expect("a directory");
+        Self::start_on(role, tempfile::tempdir().expect("a directory"))
+    }
+
+    /// Starts it on what an earlier one has left.
+    ///
+    /// # Errors
+    /// When it cannot serve: its own words.
+    pub fn start_on(role: &str, state: TempDir) -> Result<Self, String> {
         let mut player = Player::start(role, &[state.path().to_str().expect("text")]);
         let said = player.hear();
         match said.strip_prefix("url ") {
@@ -64,7 +72,17 @@ impl ServerProcess {
         SessionsClient::new(&self.url, Self::TOKEN).expect("the server's own address")
     }
 
-    /// Lets it end, and its sessions with it.
+    /// Kills it, and answers what it leaves.
+    ///
+    /// # Panics
+    /// When the server or the SDK has broken the contract.
+    pub fn kill(self) -> TempDir {
+        self.player.kill();
+        self.tap.assert_kept();
+        self.state
+    }
+
+    /// Lets it end, and its sessions with it unless they outlive it.
     ///
     /// # Panics
     /// When the server or the SDK has broken the contract.

@@ -244,7 +244,9 @@ async fn half_switched() {
 fn freezer(session: &Path) -> PathBuf {
     let record = std::fs::read(session.join("record.json")).expect("a record");
     let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
-    let groups = record["sandbox"]["group"]["directories"].as_array().expect("groups");
+    let groups = record["sandbox"]["group"]["directories"]
+        .as_array()
+        .expect("groups");
     let mut freezers = groups
         .iter()
         .map(|group| Path::new(group[1].as_str().expect("a path")).join("user/cgroup.freeze"));
