@@ -20,6 +20,10 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection nobody uses is kept: it saves the next command a handshake, and costs memory at both ends.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// Connections that nobody uses and that are kept all the same. One takes about 80 KiB, ten times as much as all else
+/// that is kept of a session: a server of a thousand sessions does not keep a thousand of them.
+const MOST_IDLE: usize = 256;
+
 /// Channels after which a connection is replaced: the protocol library remembers each of them.
 const CHANNELS: u64 = 2000;
 
@@ -46,7 +50,7 @@ pub(super) struct Lease {
 impl Connections {
     /// Waits for a free place, and for the connection if there is none yet.
     pub(super) async fn lease(&self, backend: &dyn Backend, id: SessionId) -> Result<Lease> {
-        let slot = lock(&self.0).entry(id).or_insert_with(Slot::new).clone();
+        let slot = self.slot(id);
         let permit = slot.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|error| Error::unavailable("the session is ending").caused_by(error))?;
         let client = slot.connected(backend, id).await?;
@@ -55,6 +59,19 @@ impl Connections {
             client,
             _permit: permit,
         })
+    }
+
+    /// The place of a session's connection. The one that was used longest ago makes room for it.
+    fn slot(&self, id: SessionId) -> Arc<Slot> {
+        let mut slots = lock(&self.0);
+        if slots.len() >= MOST_IDLE && !slots.contains_key(&id) {
+            let idle = slots.iter().filter(|(_, slot)| !slot.is_busy());
+            let oldest = idle
+                .min_by_key(|(_, slot)| *lock(&slot.last_used))
+                .map(|(id, _)| *id);
+            oldest.and_then(|oldest| slots.remove(&oldest));
+        }
+        slots.entry(id).or_insert_with(Slot::new).clone()
     }
 
     /// Connects to a session that was just made, without anybody waiting: whoever makes one mostly uses it at once, and
@@ -140,4 +157,26 @@ pub(super) async fn connect(backend: &dyn Backend, id: SessionId) -> Result<SshC
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_are_kept_that_nobody_uses() {
+        let connections = Connections::default();
+        let ids: Vec<_> = (0..=MOST_IDLE).map(|_| SessionId::random()).collect();
+        let busy = connections.slot(ids[0]);
+        let _permit = busy.permits.try_acquire().unwrap();
+        for id in &ids[1..] {
+            connections.slot(*id);
+        }
+        let kept = |id: &SessionId| lock(&connections.0).contains_key(id);
+        assert!(kept(&ids[0]) && !kept(&ids[1]));
+        assert!(ids[2..].iter().all(kept));
+        // One that is there already needs no room.
+        connections.slot(ids[2]);
+        assert!(ids[2..].iter().all(kept));
+    }
 }
