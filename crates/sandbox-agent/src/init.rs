@@ -2,7 +2,7 @@
 //!
 //! Most sandboxes are idle most of the time, so nothing is built before somebody connects: until then PID 1
 //! sleeps in a plain `poll`, without a runtime, without parsed keys. It goes back there when the last
-//! connection is gone and no process is left.
+//! connection is gone and no process is left, and keeps no memory of what was there.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ use rustix::{
         timerfd_settime,
     },
 };
-use sandbox_isolation::{Inside, Processes};
+use sandbox_isolation::{Inside, Processes, give_back_free_memory};
 use tokio::net::unix::pipe::Receiver;
 
 use crate::{Agent, AgentConfig, Place, heap};
@@ -63,6 +63,7 @@ fn serve(inside: Inside) -> io::Result<()> {
         {
             return Ok(());
         }
+        give_back_free_memory();
     }
 }
 

@@ -58,4 +58,5 @@ pub use crate::host::Host;
 pub use crate::init::{INIT_ARGUMENT, Inside, enter};
 pub use crate::launch::{LaunchSpec, Launched, Lifeline, Limits, RootFs};
 pub use crate::process::{Exit, ExitStatus, Process, Processes, Program, Spawn};
+pub use crate::sys::give_back_free_memory;
 pub use crate::terminal::Terminal;

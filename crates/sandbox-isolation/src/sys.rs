@@ -428,3 +428,15 @@ fn set_policy(thread: Option<Pid>, policy: c_int) -> Result<(), Errno> {
     })
     .map(drop)
 }
+
+/// Gives the kernel back the memory that the allocator keeps for the next buffers.
+///
+/// It does that by itself only for what is free at the end of its heap, and above a size that grows with the buffers it
+/// has seen. With another libc than glibc, nothing happens.
+pub fn give_back_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called at any time, from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

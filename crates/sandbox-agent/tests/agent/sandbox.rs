@@ -100,6 +100,18 @@ impl Fixture {
         })
     }
 
+    /// Bytes of the agent's own memory.
+    fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.sandbox.handle().pid());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"))
+            .unwrap();
+        let kibibytes: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+        kibibytes << 10
+    }
+
     fn socket(&self) -> PathBuf {
         self.directory.path().join("ssh")
     }
@@ -273,8 +285,14 @@ async fn idle() {
     let Some(fixture) = Fixture::launch(now() + 600).await else {
         return;
     };
+    let fresh = fixture.memory();
     for round in 0..3 {
         let client = fixture.connect(Auth::None).await;
+        let much = client
+            .run(ExecRequest::command("head -c 8000000 /dev/zero"))
+            .await
+            .unwrap();
+        assert_eq!(much.stdout.len(), 8_000_000);
         assert_eq!(
             stdout(&client, "echo $(( 6 * 7 ))").await,
             "42\n",
@@ -283,5 +301,9 @@ async fn idle() {
         client.disconnect().await;
         // Longer than the agent takes to go back to sleep.
         tokio::time::sleep(Duration::from_millis(2500)).await;
+        eventually("it keeps little of what it was used for", || {
+            fixture.memory() < fresh + (1 << 20)
+        })
+        .await;
     }
 }
