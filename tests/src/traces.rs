@@ -91,24 +91,35 @@ pub fn sockets() -> BTreeSet<String> {
 
 /// Sandboxed processes, mounts and control groups of the whole machine at one moment.
 #[derive(Debug)]
-pub struct Traces(BTreeSet<String>);
+pub struct Traces {
+    processes: BTreeSet<u32>,
+    mounts: BTreeSet<String>,
+    cgroups: BTreeSet<PathBuf>,
+}
 
 impl Traces {
     /// What there is now.
     pub fn now() -> Self {
-        let groups = cgroups().into_iter().map(|path| path.display().to_string());
-        let all = sandboxed().map(|found| found.pid.to_string());
-        Self(all.chain(mounts()).chain(groups).collect())
+        let own = Found::look(std::process::id()).map_or(1, |own| own.depth);
+        let sandboxed = processes().into_iter().filter(|found| found.depth > own);
+        Self {
+            processes: sandboxed.map(|found| found.pid).collect(),
+            mounts: mounts(),
+            cgroups: cgroups(),
+        }
     }
 
-    /// What is here and not there.
-    pub fn beyond(&self, other: &Self) -> Vec<String> {
-        self.0.difference(&other.0).cloned().collect()
+    /// How many processes there are in namespaces below ours.
+    pub fn processes(&self) -> usize {
+        self.processes.len()
     }
-}
 
-/// The processes in a namespace below ours.
-pub fn sandboxed() -> impl Iterator<Item = Found> {
-    let own = Found::look(std::process::id()).map_or(1, |own| own.depth);
-    processes().into_iter().filter(move |found| found.depth > own)
+    /// What is here and was not there before.
+    pub fn beyond(&self, before: &Self) -> Vec<String> {
+        let processes = self.processes.difference(&before.processes).map(u32::to_string);
+        let mounts = self.mounts.difference(&before.mounts).cloned();
+        let groups = self.cgroups.difference(&before.cgroups);
+        let groups = groups.map(|path| path.display().to_string());
+        processes.chain(mounts).chain(groups).collect()
+    }
 }

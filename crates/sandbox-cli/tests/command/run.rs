@@ -3,10 +3,11 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use contract_tests::traces::Traces;
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 
-use crate::leftovers::Traces;
+use crate::leftovers::nothing_left;
 use crate::support::{Place, assert_output, eventually, send, stderr, stdout, trials, wait};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -31,7 +32,7 @@ fn prints_what_the_code_prints() {
     let output = place.output(&["run", "-c", "print(6 * 7)"]);
     assert_output(&output, 0, "42\n");
     assert_eq!(stderr(&output), "");
-    Traces::nothing_left(&before, &place);
+    nothing_left(&before, &place);
 }
 
 fn exits_with_the_codes_exit_code() {
@@ -130,7 +131,7 @@ fn stops_code_at_its_timeout() {
     assert_eq!(output.status.code(), Some(124), "{output:?}");
     assert!(stdout(&output).starts_with("started"), "{output:?}");
     assert!(stderr(&output).contains("timed out after 2 s"), "{output:?}");
-    Traces::nothing_left(&before, &place);
+    nothing_left(&before, &place);
 }
 
 fn prints_json() {
@@ -181,7 +182,7 @@ fn refuses_bad_values_by_name_and_bound() {
             stderr(&output)
         );
     }
-    Traces::nothing_left(&before, &place);
+    nothing_left(&before, &place);
 }
 
 fn leaves_nothing_when_interrupted() {
@@ -196,7 +197,7 @@ fn leaves_nothing_when_interrupted() {
         });
         send(&child, signal);
         assert_eq!(wait(&mut child).code(), Some(code));
-        Traces::nothing_left(&before, &place);
+        nothing_left(&before, &place);
     }
     // At any moment, not only when all is set up.
     for delay in (0..60).step_by(4) {
@@ -209,7 +210,7 @@ fn leaves_nothing_when_interrupted() {
         std::thread::sleep(Duration::from_millis(delay));
         send(&child, Signal::TERM);
         wait(&mut child);
-        Traces::nothing_left(&before, &place);
+        nothing_left(&before, &place);
     }
 }
 
@@ -229,5 +230,5 @@ fn leaves_no_process_when_killed() {
     });
     // Nobody was left to remove its directory and cgroups: the next one does.
     assert_output(&place.output(&["run", "-c", "print(1)"]), 0, "1\n");
-    Traces::nothing_left(&before, &place);
+    nothing_left(&before, &place);
 }

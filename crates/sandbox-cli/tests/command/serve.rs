@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use contract_tests::traces::Traces;
 use libtest_mimic::Trial;
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
-use crate::leftovers::Traces;
+use crate::leftovers::return_to;
 use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, trials, wait};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -20,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         refuses_a_second_server_on_one_directory,
         accepts_tokens_from_a_file_and_no_others,
         exit_codes_tell_failures_apart,
+        asks_for_as_many_open_files_as_it_may_have,
     )
 }
 
@@ -55,7 +57,7 @@ fn manages_sessions() {
     assert_output(&gone, 66, "");
     assert!(stderr(&gone).contains(&first), "{}", stderr(&gone));
     serve.stop();
-    Traces::return_to(&before);
+    return_to(&before);
 }
 
 fn the_first_server_is_the_one_that_is_found() {
@@ -134,7 +136,7 @@ fn sessions_outlive_a_killed_server() {
     let page = stdout(&serve.output(&place, &["ls"]));
     assert!(page.contains(&id), "{page}");
     assert_output(&serve.output(&place, &["rm", &id]), 0, "");
-    Traces::return_to(&before);
+    return_to(&before);
     let left: Vec<_> = place
         .files()
         .into_iter()
@@ -225,4 +227,25 @@ fn exit_codes_tell_failures_apart() {
         69,
         "",
     );
+}
+
+fn asks_for_as_many_open_files_as_it_may_have() {
+    let own = getrlimit(Resource::Nofile);
+    let few = Rlimit {
+        current: Some(64),
+        ..own
+    };
+    let place = Place::new();
+    // What this process may have is what its children start with.
+    setrlimit(Resource::Nofile, few).unwrap();
+    let serve = Serve::start(&place, &[]);
+    setrlimit(Resource::Nofile, own).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.pid())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "{line}");
+    assert_ne!(words[3], "64");
 }
