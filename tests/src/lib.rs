@@ -13,6 +13,7 @@
 pub mod calls;
 pub mod hostile;
 mod house;
+pub mod load;
 mod process;
 mod role;
 mod server;
