@@ -19,8 +19,8 @@ use contract_tests::{Play, play_if_asked};
 
 const ROLES: [(&str, Play); 1] = [(SERVER, load::serve)];
 
-/// How long what is on its way out may take to go.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what is on its way out may take to go. Each minute a server gives back the memory that is free.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Parser)]
 #[command(about = "Puts a server under load and reports what becomes of it")]

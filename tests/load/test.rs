@@ -57,7 +57,7 @@ const BRIEF: Soak = Soak {
     users: 4,
     tunnels: 2,
     lines: 5,
-    patience: Duration::from_secs(60),
+    patience: Duration::from_secs(90),
     seed: 1,
 };
 
@@ -106,7 +106,7 @@ fn leak(arguments: &[&str]) -> ExitCode {
 async fn a_thousand() {
     let live = Live {
         sessions: 1000,
-        patience: Duration::from_secs(60),
+        patience: Duration::from_secs(90),
     };
     if let Some(obstacle) = live.obstacle() {
         println!("skipped: {obstacle}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::StreamExt;
+use sandbox_isolation::give_back_free_memory;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Service;
@@ -13,15 +14,15 @@ use crate::backend::{ErrorKind, Event, Page, Patch, Query};
 /// How often expired sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How often the last uses of sessions are written down.
-const WRITE_ACTIVITY: Duration = Duration::from_secs(60);
+/// How often the last uses of sessions are written down, and free memory is given back.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Removes expired sessions, and forgets what is known of those that are gone. Ends never; abort it to stop.
 pub(super) async fn keep_house(service: Arc<Service>) {
     let mut events = service.backend.watch();
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut written = Instant::now();
+    let mut last_minute = Instant::now();
     loop {
         tokio::select! {
             event = events.next() => match event {
@@ -34,9 +35,12 @@ pub(super) async fn keep_house(service: Arc<Service>) {
                 service.sweep().await;
                 service.connections.close_idle();
                 service.used_keys.forget_old(Utc::now());
-                if written.elapsed() >= WRITE_ACTIVITY {
+                if last_minute.elapsed() >= MINUTE {
                     service.write_activity().await;
-                    written = Instant::now();
+                    // A kept connection remembers each of its channels. What it had is free when it is closed, but lies
+                    // between what is not, where the allocator keeps it for as long as the server runs.
+                    let _ = tokio::task::spawn_blocking(give_back_free_memory).await;
+                    last_minute = Instant::now();
                 }
             }
         }
