@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 const CALM: Duration = Duration::from_secs(13);
 
 /// Where they never do, they are believed after this time.
-const LONGEST_CALM: Duration = Duration::from_secs(60);
+const LONGEST_CALM: Duration = Duration::from_secs(30);
 
 /// What to do, and for how long.
 #[derive(Clone, Debug)]
