@@ -2,22 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-mod house;
-mod lossy_proxy;
 mod lost_answers;
 mod parallel;
 
 use std::process::ExitCode;
 
-use contract_tests::suite;
-
-use crate::house::House;
+use contract_tests::{OwnersHouse, suite};
 
 fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
     suite::run(
-        House::start,
+        OwnersHouse::start,
         &[lost_answers::trials, parallel::trials],
-        House::stop,
+        OwnersHouse::stop,
     )
 }

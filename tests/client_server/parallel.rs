@@ -7,17 +7,17 @@ use libtest_mimic::Trial;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
-use crate::house::House;
+use contract_tests::OwnersHouse;
 
 const CALLS: usize = 1000;
 /// Both ends of each call's connection are in this process; the rest is for everything else.
 const DESCRIPTORS: u64 = 2 * CALLS as u64 + 500;
 
-pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
+pub(crate) fn trials(house: &Arc<OwnersHouse>) -> Vec<Trial> {
     trials![house, "parallel": a_thousand_calls_at_once_on_one_client]
 }
 
-async fn a_thousand_calls_at_once_on_one_client(house: Arc<House>) {
+async fn a_thousand_calls_at_once_on_one_client(house: Arc<OwnersHouse>) {
     if !raise_descriptor_limit() {
         println!("skipped: this host does not allow {DESCRIPTORS} open files to a process");
         return;

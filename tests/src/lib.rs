@@ -11,16 +11,21 @@
 )]
 
 pub mod calls;
+pub mod fault;
+mod fault_proxy;
 pub mod hostile;
 mod house;
 pub mod load;
+mod owners;
 mod process;
 mod role;
 mod server;
 pub mod suite;
 pub mod traces;
 
+pub use self::fault_proxy::{FaultProxy, swallow};
 pub use self::house::House;
+pub use self::owners::{Owner, OwnersHouse};
 pub use self::process::{Process, Watch};
 pub use self::role::{Play, Player, play_if_asked, say, wait_for_nod};
 pub use self::server::{ServerProcess, serve};

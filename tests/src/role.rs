@@ -28,7 +28,20 @@ pub struct Player {
 impl Player {
     /// Starts it. No argument has a space.
     pub fn start(role: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new("/proc/self/exe")
+        Self::start_in(role, arguments, &[])
+    }
+
+    /// As [`start`](Self::start), in an environment that differs in these variables; without a value there is none of the
+    /// name.
+    pub fn start_in(role: &str, arguments: &[&str], environment: &[(&str, Option<&str>)]) -> Self {
+        let mut command = Command::new("/proc/self/exe");
+        for (name, value) in environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut child = command
             .env(ROLE, role)
             .env(ARGUMENTS, arguments.join(" "))
             .stdin(Stdio::piped())

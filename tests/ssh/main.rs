@@ -10,7 +10,6 @@
 )]
 
 mod agent;
-mod answers;
 mod bulk;
 mod commands;
 mod cycles;
@@ -46,7 +45,6 @@ fn main() -> ExitCode {
         return ended;
     }
     let rooms = [
-        answers::trials,
         bulk::trials,
         commands::trials,
         cycles::trials,

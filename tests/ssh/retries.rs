@@ -1,14 +1,12 @@
 //! Connecting is tried again, as other safe operations are.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use contract_tests::trials;
+use contract_tests::fault::Fault;
+use contract_tests::{FaultProxy, trials};
 use libtest_mimic::Trial;
 use sandbox_sessions::{ErrorKind, RetryPolicy, SessionsClient};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::house::House;
 
@@ -26,77 +24,47 @@ const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConten
 const SLOWLY: &str = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
 const CONNECTED: &str = "HTTP/1.1 200 Connection Established\r\n\r\nSSH-2.0-short\r\n";
 
-/// In front of the house: answers the first CONNECTs itself, and then no more. Counts them all.
-async fn front(house: &House, answers: &'static [&'static str]) -> (SessionsClient, Arc<AtomicUsize>) {
-    let server = house.client().api_url().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = server.strip_prefix("http://").unwrap().to_owned();
-    let (host, base) = server.split_once('/').unwrap();
-    let (host, url) = (host.to_owned(), format!("http://{address}/{base}"));
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = count.clone();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut head = [0; 8];
-            client.read_exact(&mut head).await.unwrap();
-            let connects = &head == b"CONNECT ";
-            let number = if connects {
-                counted.fetch_add(1, Ordering::SeqCst)
-            } else {
-                usize::MAX
-            };
-            if let Some(answer) = answers.get(number) {
-                // All of the request, or what is left of it would reset the answer.
-                let mut request = head.to_vec();
-                while !request.ends_with(b"\r\n\r\n") {
-                    request.push(client.read_u8().await.unwrap());
-                }
-                let _ = client.write_all(answer.as_bytes()).await;
-                continue;
-            }
-            let mut server = TcpStream::connect(&host).await.unwrap();
-            server.write_all(&head).await.unwrap();
-            tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
-        }
-    });
-    (SessionsClient::new(url, house.token()).unwrap(), count)
+/// In front of the house: answers the first CONNECTs itself, and then no more.
+async fn front(house: &House, answers: &[&str]) -> (SessionsClient, FaultProxy) {
+    let proxy = FaultProxy::before(&house.address()).await;
+    proxy.plan_tunnels(answers.iter().map(|answer| Fault::say(*answer)));
+    (SessionsClient::new(proxy.url(), house.token()).unwrap(), proxy)
 }
 
 async fn what_is_refused_for_a_time_is_asked_again(house: Arc<House>) {
     let session = house.session().await;
-    let (client, count) = front(&house, &[BUSY, SLOWLY]).await;
+    let (client, proxy) = front(&house, &[BUSY, SLOWLY]).await;
     let start = Instant::now();
     let ssh = client.ssh(&session.id()).await.unwrap();
     assert_eq!(ssh.run_command("echo hello").await.unwrap().stdout(), "hello\n");
-    assert_eq!(count.load(Ordering::SeqCst), 3);
+    assert_eq!(proxy.tunnels(), 3);
     // Each said how long to stay away.
     assert!(start.elapsed() >= Duration::from_secs(2));
-    let (client, count) = front(&house, &[BUSY]).await;
+    let (client, proxy) = front(&house, &[BUSY]).await;
     client.ssh(&session.id()).open_tunnel().await.unwrap();
-    assert_eq!(count.load(Ordering::SeqCst), 2);
+    assert_eq!(proxy.tunnels(), 2);
     session.delete().await.unwrap();
 }
 
 async fn a_login_that_is_cut_off_is_made_again(house: Arc<House>) {
     let session = house.session().await;
-    let (client, count) = front(&house, &[CONNECTED, "", CONNECTED]).await;
+    let (client, proxy) = front(&house, &[CONNECTED, "", CONNECTED]).await;
     let ssh = client.ssh(&session.id()).await.unwrap();
     assert_eq!(ssh.run_command("echo hello").await.unwrap().stdout(), "hello\n");
-    assert_eq!(count.load(Ordering::SeqCst), 4);
+    assert_eq!(proxy.tunnels(), 4);
     session.delete().await.unwrap();
 }
 
 async fn attempts_are_bounded(house: Arc<House>) {
     let session = house.session().await;
-    let (client, count) = front(&house, &[""; 100]).await;
+    let (client, proxy) = front(&house, &[""; 100]).await;
     let error = client.ssh(&session.id()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.attempts()),
         (ErrorKind::Connection, 4),
         "{error:?}"
     );
-    assert_eq!(count.load(Ordering::SeqCst), 4);
+    assert_eq!(proxy.tunnels(), 4);
     let once = SessionsClient::builder()
         .url(client.api_url())
         .token(house.token())
@@ -104,13 +72,13 @@ async fn attempts_are_bounded(house: Arc<House>) {
         .build()
         .unwrap();
     assert_eq!(once.ssh(&session.id()).await.unwrap_err().attempts(), 1);
-    assert_eq!(count.load(Ordering::SeqCst), 5);
+    assert_eq!(proxy.tunnels(), 5);
     session.delete().await.unwrap();
 }
 
 async fn what_no_attempt_changes_is_asked_once(house: Arc<House>) {
     let session = house.session().await;
-    let (client, count) = front(&house, &[]).await;
+    let (client, proxy) = front(&house, &[]).await;
     let other = sandbox_tunnel::keys::generate()
         .unwrap()
         .public_key()
@@ -123,7 +91,7 @@ async fn what_no_attempt_changes_is_asked_once(house: Arc<House>) {
     );
     let refused = client.ssh(&session.id()).password("wrong").await.unwrap_err();
     assert_eq!((refused.kind(), refused.attempts()), (ErrorKind::Unauthorized, 1));
-    assert_eq!(count.load(Ordering::SeqCst), 2);
+    assert_eq!(proxy.tunnels(), 2);
     session.delete().await.unwrap();
 }
 

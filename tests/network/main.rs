@@ -1,0 +1,39 @@
+//! What a broken network does to clients and servers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test without the standard harness does not count as one for these lints"
+)]
+
+mod campaign;
+mod proxy;
+mod remains;
+mod rest;
+mod scripted;
+mod tunnel;
+mod verdict;
+
+use std::process::ExitCode;
+
+use contract_tests::{OwnersHouse, Play, play_if_asked, serve, suite};
+
+const ROLES: [(&str, Play); 1] = [("server", |arguments| serve(arguments, |config| config))];
+
+fn main() -> ExitCode {
+    sandbox_agent::run_if_asked();
+    if let Some(ended) = play_if_asked(&ROLES) {
+        return ended;
+    }
+    let rooms = [
+        proxy::trials,
+        rest::trials,
+        tunnel::trials,
+        remains::trials,
+        campaign::trials,
+    ];
+    suite::run(OwnersHouse::start, &rooms, OwnersHouse::stop)
+}
