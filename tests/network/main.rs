@@ -10,10 +10,12 @@
 )]
 
 mod campaign;
+mod half_open;
 mod proxy;
 mod remains;
 mod rest;
 mod scripted;
+mod slow_heads;
 mod tunnel;
 mod verdict;
 
@@ -21,7 +23,11 @@ use std::process::ExitCode;
 
 use contract_tests::{OwnersHouse, Play, play_if_asked, serve, suite};
 
-const ROLES: [(&str, Play); 1] = [("server", |arguments| serve(arguments, |config| config))];
+const ROLES: [(&str, Play); 3] = [
+    ("server", |arguments| serve(arguments, |config| config)),
+    ("asking", half_open::serve_asking),
+    ("not-asking", half_open::serve_without_asking),
+];
 
 fn main() -> ExitCode {
     sandbox_agent::run_if_asked();
@@ -32,6 +38,8 @@ fn main() -> ExitCode {
         proxy::trials,
         rest::trials,
         tunnel::trials,
+        slow_heads::trials,
+        half_open::trials,
         remains::trials,
         campaign::trials,
     ];

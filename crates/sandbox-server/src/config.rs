@@ -36,6 +36,8 @@ pub struct ServerConfig {
     pub(crate) max_sessions: usize,
     pub(crate) max_sessions_per_owner: usize,
     pub(crate) max_connections: usize,
+    pub(crate) head_time: Duration,
+    pub(crate) keepalive: Duration,
     pub(crate) max_output_bytes: usize,
     pub(crate) max_upload_bytes: u64,
     pub(crate) tunnels: TunnelBounds,
@@ -75,6 +77,8 @@ impl ServerConfig {
             max_sessions: Self::DEFAULT_MAX_SESSIONS,
             max_sessions_per_owner: Self::DEFAULT_MAX_SESSIONS_PER_OWNER,
             max_connections: 1024,
+            head_time: Duration::from_secs(100),
+            keepalive: Duration::from_secs(60),
             max_output_bytes: 1 << 20,
             max_upload_bytes: 1 << 30,
             tunnels: TunnelBounds {
@@ -155,6 +159,22 @@ impl ServerConfig {
     /// How many connections are served at the same time; further ones wait (default 1024).
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
+        self
+    }
+
+    /// How long the head of a request may take to arrive, which includes the time that a kept connection is idle (default
+    /// 100 s). The default is longer than clients keep idle connections, for which 90 s is common, so that none of them
+    /// sends a request into a connection that is being closed.
+    pub fn head_time(mut self, time: Duration) -> Self {
+        self.head_time = time;
+        self
+    }
+
+    /// After how much silence a client is asked whether it is still there, by the kernel (TCP keepalive; default 60 s, at
+    /// least 1 s). The connection is closed when it does not answer three times, and also when it takes nothing for as
+    /// long of what it was sent.
+    pub fn keepalive(mut self, silence: Duration) -> Self {
+        self.keepalive = silence;
         self
     }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
 use crate::backend::{self, Backend, Capabilities, Missing};
 use crate::config::ServerConfig;
-use crate::http::{Api, App, BASE, Callers, Listener};
+use crate::http::{Api, App, BASE, Callers, Listener, ListenerConfig};
 use crate::service::{self, Bounds, Images, Service, SessionBounds, UnknownTarget};
 
 /// How long work that cannot be cut short may take when the server stops.
@@ -106,8 +106,14 @@ impl Server {
             callers: Arc::new(Callers::new(config.tokens, config.rate_limit)),
         };
         let scheme = if config.tls.is_some() { "https" } else { "http" };
-        let acceptor = config.tls.map(|identity| identity.acceptor());
-        let listener = Listener::start(config.listen, acceptor, Api::new(app), config.max_connections)
+        let listening = ListenerConfig {
+            address: config.listen,
+            tls: config.tls.map(|identity| identity.acceptor()),
+            connections: config.max_connections,
+            head_time: config.head_time,
+            keepalive: config.keepalive,
+        };
+        let listener = Listener::start(listening, Api::new(app))
             .await
             .map_err(|source| Reason::Listen {
                 address: config.listen,

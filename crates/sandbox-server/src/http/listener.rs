@@ -19,10 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::Api;
-
-/// How long the head of a request may take to arrive, which includes the time a kept connection is idle. Longer than
-/// clients keep idle connections (90 s is common), so that none of them sends a request into a closing connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(100);
+use super::half_open;
 
 /// How long a client may take to agree on TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +33,19 @@ const HEAD_BYTES: usize = 64 << 10;
 /// How long requests under way may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How a port is served.
+#[derive(Clone)]
+pub(crate) struct ListenerConfig {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// How many connections are served at the same time; further ones wait to be accepted.
+    pub(crate) connections: usize,
+    /// How long the head of a request may take to arrive, which includes the time a kept connection is idle.
+    pub(crate) head_time: Duration,
+    /// After how much silence a client is asked whether it is still there.
+    pub(crate) keepalive: Duration,
+}
+
 /// A port that is being served. Dropping it cuts every connection.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -45,19 +55,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Takes the port and serves it, at most so many connections at the same time; further ones wait to be accepted.
-    pub(crate) async fn start(
-        address: SocketAddr,
-        tls: Option<TlsAcceptor>,
-        api: Api,
-        connections: usize,
-    ) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    /// Takes the port and serves it.
+    pub(crate) async fn start(config: ListenerConfig, api: Api) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(config.address).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let places = Arc::new(Semaphore::new(connections));
-        let protocol = Protocol { tls, api };
-        let task = tokio::spawn(accept(listener, protocol, places, stopped));
+        let protocol = Protocol {
+            config: Arc::new(config),
+            api,
+        };
+        let task = tokio::spawn(accept(listener, protocol, stopped));
         Ok(Self { address, stop, task })
     }
 
@@ -86,16 +93,12 @@ impl Drop for Listener {
 /// What is spoken on a connection.
 #[derive(Clone)]
 struct Protocol {
-    tls: Option<TlsAcceptor>,
+    config: Arc<ListenerConfig>,
     api: Api,
 }
 
-async fn accept(
-    listener: TcpListener,
-    protocol: Protocol,
-    places: Arc<Semaphore>,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn accept(listener: TcpListener, protocol: Protocol, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(protocol.config.connections));
     // Owns the connections: dropping it with this task aborts them.
     let mut connections = JoinSet::new();
     loop {
@@ -139,32 +142,35 @@ async fn welcome(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "answers may be delayed");
     }
-    let Protocol { tls, api } = protocol;
-    let Some(tls) = tls else {
-        return serve(stream, api, stopped).await;
+    if let Err(error) = half_open::notice(&stream, protocol.config.keepalive) {
+        tracing::debug!(%error, "a client that vanishes is noticed late");
+    }
+    let Some(tls) = &protocol.config.tls else {
+        return serve(stream, protocol, stopped).await;
     };
     let secured = tokio::select! {
         secured = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => secured,
         () = stop(&mut stopped) => return,
     };
     match secured {
-        Ok(Ok(stream)) => serve(stream, api, stopped).await,
+        Ok(Ok(stream)) => serve(stream, protocol.clone(), stopped).await,
         Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
         Err(_) => tracing::debug!("a client did not go on with TLS"),
     }
 }
 
-async fn serve<S>(stream: S, api: Api, mut stopped: watch::Receiver<bool>)
+async fn serve<S>(stream: S, protocol: Protocol, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let Protocol { config, api } = protocol;
     let service = service_fn(|request: http::Request<Incoming>| {
         let answer = api.clone().answer(request.map(Body::new));
         async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(config.head_time)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)

@@ -7,6 +7,7 @@ mod error;
 mod execution;
 mod files;
 mod form;
+mod half_open;
 mod heartbeat;
 mod idempotency_key;
 mod json;
@@ -33,7 +34,7 @@ use self::error::ApiError;
 use crate::service::Service;
 
 pub(crate) use self::caller::Callers;
-pub(crate) use self::listener::Listener;
+pub(crate) use self::listener::{Listener, ListenerConfig};
 
 /// What handlers work with.
 #[derive(Clone)]

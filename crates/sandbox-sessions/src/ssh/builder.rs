@@ -234,7 +234,8 @@ impl SessionSshClientBuilder {
     }
 
     /// After how much silence the other end is asked whether it is still there (default 30 s); the connection is given
-    /// up when it does not answer three times. `None` never asks.
+    /// up when it does not answer three times. `None` never asks. For a bare [tunnel](Self::open_tunnel), into which no
+    /// questions can be put, the kernels at both ends do that (TCP keepalive).
     ///
     /// ```no_run
     /// # async fn example(session: sandbox_sessions::Session) -> Result<(), sandbox_sessions::Error> {
@@ -266,7 +267,8 @@ impl SessionSshClientBuilder {
     ///
     /// As awaiting the builder, as far as the tunnel.
     pub async fn open_tunnel(self) -> Result<Tunnel, Error> {
-        Connector::open_tunnel(&self.client, self.session, self.timeout).await
+        let keepalive = self.keepalive.map(asking);
+        Connector::open_tunnel(&self.client, self.session, self.timeout, keepalive).await
     }
 
     async fn connect(self) -> Result<SessionSshClient, Error> {
@@ -283,11 +285,15 @@ impl SessionSshClientBuilder {
         let auth = self.authentication.resolve(self.passphrase.as_ref()).await?;
         let mut config = SshConfig::new(self.user, auth, host_key);
         config.window_size = WINDOW;
-        config.keepalive = self.keepalive.map(|interval| Keepalive {
-            interval,
-            ..Keepalive::default()
-        });
+        config.keepalive = self.keepalive.map(asking);
         SessionSshClient::connect(Connector::new(client, session, config, self.timeout)).await
+    }
+}
+
+fn asking(interval: Duration) -> Keepalive {
+    Keepalive {
+        interval,
+        ..Keepalive::default()
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use sandbox_tunnel::{Proxies, SshClient, SshConfig, Tls, Tunnel, TunnelConfig};
+use sandbox_tunnel::{Keepalive, Proxies, SshClient, SshConfig, Tls, Tunnel, TunnelConfig};
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
@@ -51,7 +51,7 @@ impl Connector {
     /// A new connection.
     pub(super) async fn connect(&self) -> Result<SshClient, Error> {
         let connecting = async || {
-            let tunnel = tunnel(&self.client, self.session).await?;
+            let tunnel = tunnel(&self.client, self.session, self.config.keepalive).await?;
             SshClient::connect(tunnel, &self.config)
                 .await
                 .map_err(from_tunnel_error)
@@ -64,12 +64,18 @@ impl Connector {
         client: &SessionsClient,
         session: SessionId,
         limit: Duration,
+        keepalive: Option<Keepalive>,
     ) -> Result<Tunnel, Error> {
-        attempts(client, session, limit, async || tunnel(client, session).await).await
+        let connecting = async || tunnel(client, session, keepalive).await;
+        attempts(client, session, limit, connecting).await
     }
 }
 
-async fn tunnel(client: &SessionsClient, session: SessionId) -> Result<Tunnel, Error> {
+async fn tunnel(
+    client: &SessionsClient,
+    session: SessionId,
+    keepalive: Option<Keepalive>,
+) -> Result<Tunnel, Error> {
     let settings = client.tunnels()?;
     let url = format!("{}/sessions/{session}", client.api_url());
     let mut config =
@@ -77,6 +83,7 @@ async fn tunnel(client: &SessionsClient, session: SessionId) -> Result<Tunnel, E
     config.user_agent = settings.user_agent.clone();
     config.tls = settings.tls.clone();
     config.proxies = settings.proxies.clone();
+    config.keepalive = keepalive;
     Tunnel::open(&config).await.map_err(from_tunnel_error)
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::{HeaderValue, Uri};
 
 use super::{Proxies, Tls, bearer};
-use crate::{Error, ErrorKind, Phase};
+use crate::{Error, ErrorKind, Keepalive, Phase};
 
 /// Where a [`Tunnel`](crate::Tunnel) leads, and how to get there.
 ///
@@ -33,6 +33,9 @@ pub struct TunnelConfig {
     pub proxies: Proxies,
     /// How long each phase may take.
     pub timeouts: TunnelTimeouts,
+    /// How the kernel notices that the other end is gone from a quiet connection (TCP keepalive), rounded up to seconds;
+    /// `None` leaves that to whoever uses the tunnel.
+    pub keepalive: Option<Keepalive>,
 }
 
 /// How long each phase of opening a tunnel may take.
@@ -102,6 +105,7 @@ impl TunnelConfig {
             tls: Tls::default(),
             proxies: Proxies::none(),
             timeouts: TunnelTimeouts::default(),
+            keepalive: Some(Keepalive::default()),
         })
     }
 }

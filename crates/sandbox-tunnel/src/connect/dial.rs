@@ -1,15 +1,20 @@
 //! From a name to a TCP connection.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use http::Uri;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::{Instant, timeout, timeout_at},
 };
 
 use super::{BoxIo, TunnelConfig};
-use crate::{Error, ErrorKind, Phase};
+use crate::{Error, ErrorKind, Keepalive, Phase};
+
+/// What Linux takes; others take as much.
+const LONGEST_SECONDS: u128 = 32767;
+const MOST_ATTEMPTS: u32 = 127;
 
 /// A host and a port.
 #[derive(Debug)]
@@ -69,7 +74,28 @@ pub(super) async fn dial(endpoint: &Endpoint, config: &TunnelConfig) -> Result<B
     let stream = connect(&addresses, Instant::now() + config.timeouts.connect).await?;
     // Keystrokes go out as they come. A socket that cannot be told so works all the same.
     let _ = stream.set_nodelay(true);
+    if let Some(keepalive) = config.keepalive {
+        let _ = ask_when_quiet(&stream, keepalive);
+    }
     Ok(Box::new(stream))
+}
+
+fn ask_when_quiet(stream: &TcpStream, keepalive: Keepalive) -> io::Result<()> {
+    // Kernels count seconds, and none of them takes zero.
+    let seconds = keepalive
+        .interval
+        .as_millis()
+        .div_ceil(1000)
+        .clamp(1, LONGEST_SECONDS);
+    let interval = Duration::from_secs(seconds as u64);
+    let attempts = u32::try_from(keepalive.attempts)
+        .unwrap_or(u32::MAX)
+        .clamp(1, MOST_ATTEMPTS);
+    let settings = TcpKeepalive::new()
+        .with_time(interval)
+        .with_interval(interval)
+        .with_retries(attempts);
+    SockRef::from(stream).set_tcp_keepalive(&settings)
 }
 
 /// The first address that answers. None is given more than its share of the time, so that one that swallows everything
