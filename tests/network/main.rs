@@ -10,6 +10,8 @@
 )]
 
 mod campaign;
+mod descriptors;
+mod endings;
 mod half_open;
 mod proxy;
 mod remains;
@@ -23,10 +25,13 @@ use std::process::ExitCode;
 
 use contract_tests::{OwnersHouse, Play, play_if_asked, serve, suite};
 
-const ROLES: [(&str, Play); 3] = [
+const ROLES: [(&str, Play); 6] = [
     ("server", |arguments| serve(arguments, |config| config)),
     ("asking", half_open::serve_asking),
     ("not-asking", half_open::serve_without_asking),
+    ("cramped", descriptors::serve_cramped),
+    ("persistent", descriptors::serve_persistent),
+    ("spin", descriptors::spin),
 ];
 
 fn main() -> ExitCode {
@@ -40,6 +45,8 @@ fn main() -> ExitCode {
         tunnel::trials,
         slow_heads::trials,
         half_open::trials,
+        endings::trials,
+        descriptors::trials,
         remains::trials,
         campaign::trials,
     ];

@@ -156,7 +156,8 @@ impl ServerConfig {
         self
     }
 
-    /// How many connections are served at the same time; further ones wait (default 1024).
+    /// How many connections are served at the same time; further ones wait (default 1024). When the process runs out of
+    /// file descriptors before, further ones are refused with 503, or closed.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self

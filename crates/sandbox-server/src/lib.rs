@@ -26,6 +26,7 @@
 
 pub mod backend;
 mod config;
+mod descriptors;
 mod http;
 mod id_locks;
 mod rate_limit;

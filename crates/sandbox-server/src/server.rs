@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::backend::embedded::{Closed, Embedded, EmbeddedConfig, Lifetime};
 use crate::backend::{self, Backend, Capabilities, Missing};
 use crate::config::ServerConfig;
+use crate::descriptors::Descriptors;
 use crate::http::{Api, App, BASE, Callers, Listener, ListenerConfig};
 use crate::service::{self, Bounds, Images, Service, SessionBounds, UnknownTarget};
 
@@ -71,6 +72,8 @@ enum Reason {
 impl Server {
     /// Takes the state directory and the port, adopts the sessions that are there, and starts answering.
     ///
+    /// Raises the soft limit of this process's open files to the hard one: each session takes a few of them.
+    ///
     /// The program's `main` must start with `sandbox_agent::run_if_asked()`, unless
     /// [`program`](ServerConfig::program) names another whose does.
     ///
@@ -78,6 +81,8 @@ impl Server {
     /// When this machine cannot make sandboxes, another server uses the state directory, an image alias leads
     /// nowhere, or the address cannot be listened on.
     pub async fn start(config: ServerConfig) -> Result<Self, Error> {
+        let descriptors = Descriptors::raised();
+        descriptors.check(config.max_sessions, config.max_connections);
         let backend = EmbeddedConfig {
             state_dir: config.state_dir,
             lifetime: config.lifetime,
@@ -112,6 +117,7 @@ impl Server {
             connections: config.max_connections,
             head_time: config.head_time,
             keepalive: config.keepalive,
+            descriptors,
         };
         let listener = Listener::start(listening, Api::new(app))
             .await

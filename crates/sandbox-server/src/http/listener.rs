@@ -20,6 +20,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Api;
 use super::half_open;
+use super::turn_away::turn_away;
+use crate::descriptors::Descriptors;
 
 /// How long a client may take to agree on TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +31,9 @@ const HEADERS: usize = 64;
 
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 << 10;
+
+/// How many clients are told at the same time that there is no room for them. To the others nothing is said.
+const REFUSALS: usize = 4;
 
 /// How long requests under way may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -44,6 +49,7 @@ pub(crate) struct ListenerConfig {
     pub(crate) head_time: Duration,
     /// After how much silence a client is asked whether it is still there.
     pub(crate) keepalive: Duration,
+    pub(crate) descriptors: Descriptors,
 }
 
 /// A port that is being served. Dropping it cuts every connection.
@@ -99,6 +105,7 @@ struct Protocol {
 
 async fn accept(listener: TcpListener, protocol: Protocol, mut stopped: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(protocol.config.connections));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
     // Owns the connections: dropping it with this task aborts them.
     let mut connections = JoinSet::new();
     loop {
@@ -107,8 +114,18 @@ async fn accept(listener: TcpListener, protocol: Protocol, mut stopped: watch::R
             Some(_) = connections.join_next() => continue,
             () = stop(&mut stopped) => break,
         };
-        if let Some((stream, place)) = accepted {
+        let Some((stream, place)) = accepted else {
+            continue;
+        };
+        if !protocol.config.descriptors.are_scarce(&stream) {
             connections.spawn(welcome(stream, protocol.clone(), stopped.clone(), place));
+        } else if protocol.config.tls.is_none()
+            && let Ok(refusal) = refusals.clone().try_acquire_owned()
+        {
+            connections.spawn(async move {
+                turn_away(stream).await;
+                drop(refusal);
+            });
         }
     }
     drop(listener);

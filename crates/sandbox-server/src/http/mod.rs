@@ -17,6 +17,7 @@ mod query;
 mod session_path;
 mod sessions;
 mod tunnel;
+mod turn_away;
 
 use std::sync::Arc;
 

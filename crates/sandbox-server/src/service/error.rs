@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::backend::{self, SessionId};
+use crate::descriptors;
 
 /// The result of a request.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -96,6 +97,9 @@ impl From<backend::Error> for Error {
     fn from(error: backend::Error) -> Self {
         use backend::ErrorKind as Kind;
         match error.kind() {
+            _ if descriptors::ran_out(&error) => {
+                Self::unavailable("the server has too many files open").caused_by(error)
+            }
             Kind::NotFound => Self::new(ErrorKind::SessionNotFound, error.to_string()),
             Kind::InvalidState => Self::new(ErrorKind::InvalidState, error.to_string()),
             Kind::Unsupported => Self::new(ErrorKind::Unsupported, error.to_string()),

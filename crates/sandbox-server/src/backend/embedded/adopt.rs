@@ -10,6 +10,7 @@ use super::live::Live;
 use super::session_dir::SessionDir;
 use super::state_dir::StateDir;
 use super::{Access, Error, ErrorKind, Inner, Result, SessionId};
+use crate::descriptors;
 
 /// Adopts every session that lives and has time left, and sweeps the others.
 pub(super) async fn adopt_sessions(inner: &Arc<Inner>) -> Result<()> {
@@ -22,7 +23,7 @@ pub(super) async fn adopt_sessions(inner: &Arc<Inner>) -> Result<()> {
     for id in ids.await? {
         let _guard = inner.locks.lock(id).await;
         let reader = inner.clone();
-        match super::blocking(move || Ok(reader.adopt(id))).await? {
+        match super::blocking(move || reader.adopt(id)).await? {
             Some(live) => Arc::new(live).install(inner)?,
             None => tracing::info!(session = %id, "swept what was left of a session"),
         }
@@ -45,15 +46,25 @@ pub(super) fn sweep_left(host: &Host, left: Vec<StateDir>) {
 
 impl Inner {
     /// The session of this directory, or `None` after clearing away what is left of it. Blocking.
-    fn adopt(&self, id: SessionId) -> Option<Live> {
-        let live = self.living(id).unwrap_or_else(|error| {
-            tracing::warn!(session = %id, error = &*error, "a session cannot be adopted");
-            None
-        });
+    ///
+    /// # Errors
+    /// When it could not be looked at for want of descriptors: that is no reason to end it.
+    fn adopt(&self, id: SessionId) -> Result<Option<Live>> {
+        let live = match self.living(id) {
+            Ok(live) => live,
+            Err(error) if descriptors::ran_out(&*error) => {
+                let message = format!("session {id} cannot be adopted: this process has too many files open");
+                return Err(Error::new(ErrorKind::Unavailable, message).with_source(error));
+            }
+            Err(error) => {
+                tracing::warn!(session = %id, error = &*error, "a session cannot be adopted");
+                None
+            }
+        };
         match live {
             Some(live) if !live.record().is_expired(Utc::now()) => {
                 self.settle(&live);
-                return Some(live);
+                return Ok(Some(live));
             }
             Some(expired) => {
                 if let Err(error) = expired.end() {
@@ -66,7 +77,7 @@ impl Inner {
         if let Err(error) = self.state.session(id).remove() {
             tracing::warn!(session = %id, %error, "the directory of a dead session is left behind");
         }
-        None
+        Ok(None)
     }
 
     /// Makes true what the record says of a session's state: a server may have been killed after it had switched it, and
