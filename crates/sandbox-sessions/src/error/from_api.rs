@@ -72,10 +72,25 @@ fn incomplete(cause: reqwest::Error, seen: Answer) -> Error {
             "the connection was lost before an answer came",
         )
     };
-    let error = Error::new(kind, message).with_answer(seen);
+    let error = Error::new(kind, message)
+        .permanent(is_untrusted(&cause))
+        .with_answer(seen);
     let error = if cause.is_connect() { error.unsent() } else { error };
     // The operation and the session are said elsewhere, and the URL would only repeat them.
     error.with_source(cause.without_url())
+}
+
+/// Whether the server's certificate was refused. The next attempt would meet the same one.
+fn is_untrusted(cause: &(dyn StdError + 'static)) -> bool {
+    let causes = std::iter::successors(Some(cause), |&cause| {
+        match cause.downcast_ref::<std::io::Error>() {
+            // What an I/O error holds is not its source.
+            Some(error) => error.get_ref().map(|held| held as &(dyn StdError + 'static)),
+            None => cause.source(),
+        }
+    });
+    let mut tls = causes.filter_map(|cause| cause.downcast_ref());
+    tls.any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
 }
 
 /// What is known of an answer of which not all has arrived.

@@ -3,7 +3,7 @@
 use sandbox_tunnel::{ErrorKind as Kind, Phase};
 
 use super::from_api::refused;
-use super::{Answer, Error, ErrorKind};
+use super::{Answer, Error, ErrorKind, is_temporary};
 
 /// What a failure of a tunnel, or of what runs in it, means to callers.
 pub(crate) fn from_tunnel_error(error: sandbox_tunnel::Error) -> Error {
@@ -17,7 +17,7 @@ pub(crate) fn from_tunnel_error(error: sandbox_tunnel::Error) -> Error {
         None => described(&error).to_owned(),
     };
     Error::new(kind, message)
-        .permanent(is_permanent(error.kind()))
+        .permanent(is_permanent(&error))
         .with_answer(Answer {
             error_code: code.map(str::to_owned),
             ..Answer::default()
@@ -26,11 +26,15 @@ pub(crate) fn from_tunnel_error(error: sandbox_tunnel::Error) -> Error {
 }
 
 /// Whether somebody has to change something before it can succeed.
-fn is_permanent(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Untrusted | Kind::HostKeyMismatch | Kind::HostKeyUnknown | Kind::Protocol
-    )
+fn is_permanent(error: &sandbox_tunnel::Error) -> bool {
+    match error.kind() {
+        Kind::Untrusted | Kind::HostKeyMismatch | Kind::HostKeyUnknown | Kind::Protocol => true,
+        // By a proxy, such as for want of a password; not because it cannot reach the API now.
+        Kind::Refused => error
+            .refusal()
+            .is_some_and(|refusal| !is_temporary(refusal.status)),
+        _ => false,
+    }
 }
 
 /// Codes are those of the API where it has one for the same.

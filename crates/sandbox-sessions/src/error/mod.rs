@@ -140,7 +140,6 @@ impl Error {
         self
     }
 
-    #[cfg(feature = "ssh")]
     pub(crate) fn permanent(mut self, permanent: bool) -> Self {
         self.0.permanent = permanent;
         self
@@ -251,15 +250,7 @@ impl Error {
         match self.0.kind {
             ErrorKind::Connection | ErrorKind::Timeout => true,
             ErrorKind::RateLimited => self.error_code() != Some(SESSION_LIMIT_REACHED),
-            ErrorKind::Operation => self.0.answer.status.is_some_and(|status| {
-                matches!(
-                    status,
-                    StatusCode::REQUEST_TIMEOUT
-                        | StatusCode::BAD_GATEWAY
-                        | StatusCode::SERVICE_UNAVAILABLE
-                        | StatusCode::GATEWAY_TIMEOUT
-                )
-            }),
+            ErrorKind::Operation => self.0.answer.status.is_some_and(is_temporary),
             ErrorKind::Unauthorized
             | ErrorKind::SessionNotFound
             | ErrorKind::InvalidArgument
@@ -289,6 +280,18 @@ impl Error {
         let until_reset = || (reset? - now).to_std().ok();
         limit.retry_after().or_else(until_reset)
     }
+}
+
+/// Whether an answer with this status says that there may be another one later.
+fn is_temporary(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 impl fmt::Display for Error {

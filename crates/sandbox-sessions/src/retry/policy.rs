@@ -9,7 +9,7 @@ use crate::Error;
 ///
 /// | the failure | reads and deletions, creation with a key, connecting over SSH | everything else |
 /// | --- | --- | --- |
-/// | no connection could be made | yes | yes: nothing was sent |
+/// | no connection could be made, but for a certificate that is not trusted | yes | yes: nothing was sent |
 /// | HTTP 429, except `SESSION_LIMIT_REACHED` | yes | yes: it is refused before it is looked at |
 /// | the connection was lost, or no answer came in time | yes | no |
 /// | HTTP 408, 502, 503, 504 | yes | no: a proxy says so, too, of a request that it passed on |
