@@ -169,6 +169,9 @@ pub(crate) async fn read(client: &SessionsClient, id: SessionId) -> Result<Strin
 /// The fault is told as what it is; where it makes sense to ask again, that is done, and otherwise it is not; and then
 /// all is as it was.
 async fn meets(house: Arc<OwnersHouse>, case: &Case) {
+    if !case.is_possible() {
+        return;
+    }
     let owner = house.owner();
     let session = session(&owner.client).await;
     let (id, right) = (session.id(), session.id().to_string());
@@ -224,7 +227,7 @@ async fn a_client_that_takes_what_comes_is_noticed(house: Arc<OwnersHouse>) {
     let session = session(&owner.client).await;
     let id = session.id();
     let proxy = FaultProxy::before(&house.address()).await;
-    for case in CASES {
+    for case in CASES.iter().filter(|case| case.is_possible()) {
         proxy.plan([(case.fault)()]);
         let request = format!(
             "GET /v1/sessions/{id} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer {}\r\n\r\n",

@@ -208,6 +208,9 @@ pub(crate) async fn run(client: &SessionsClient, id: SessionId, host_key: &str) 
 pub(crate) const RIGHT: &str = "1048576\n";
 
 async fn meets(house: Arc<OwnersHouse>, case: &Case) {
+    if !case.is_possible() {
+        return;
+    }
     let owner = house.owner();
     let session = owner.client.create_session().await.unwrap();
     let (id, host_key) = (session.id(), session.ssh_host_key().unwrap());
@@ -260,7 +263,7 @@ async fn a_client_that_takes_what_comes_is_noticed(house: Arc<OwnersHouse>) {
     let owner = house.owner();
     let session = owner.client.create_session().await.unwrap();
     let proxy = FaultProxy::before(&house.address()).await;
-    for case in CASES {
+    for case in CASES.iter().filter(|case| case.is_possible()) {
         proxy.plan_tunnels([(case.fault)()]);
         let request = connect_request(session.id(), owner.token());
         let mut stream = say(&address(&proxy.url()), &request).await;

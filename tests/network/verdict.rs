@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use contract_tests::fault::Fault;
+use contract_tests::can_vanish;
+use contract_tests::fault::{Course, Fault, How};
 use sandbox_sessions::ssh::Phase;
 use sandbox_sessions::{Error, ErrorKind};
 
@@ -15,6 +16,14 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) fault: fn() -> Fault,
     pub(crate) expected: Expected,
+}
+
+impl Case {
+    /// Whether this host, and this user, can have the fault; says so if not.
+    pub(crate) fn is_possible(&self) -> bool {
+        let vanishes = |course: Course| course.end.is_some_and(|end| end.how == How::Vanish);
+        !vanishes((self.fault)().to_client) || can_vanish()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ mod server;
 pub mod suite;
 pub mod traces;
 
-pub use self::fault_proxy::{FaultProxy, swallow};
+pub use self::fault_proxy::{FaultProxy, can_vanish, swallow};
 pub use self::house::House;
 pub use self::owners::{Owner, OwnersHouse};
 pub use self::process::{Process, Watch};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socket2::{SockFilter, SockRef};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -52,10 +52,23 @@ async fn hold(mut client: TcpStream, _server: TcpStream) {
     while let Ok(1..) = client.read(&mut [0; 4096]).await {}
 }
 
+/// Whether this user may have connections vanish, by [`swallow`]; says so if not.
+pub fn can_vanish() -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let filtered = drop_all(SockRef::from(&socket));
+    if let Err(error) = &filtered {
+        println!("skipped: this host does not let this user put a filter on a socket: {error}");
+    }
+    filtered.is_ok()
+}
+
 /// Has the kernel drop whatever arrives, before it is looked at: no segment is acknowledged, and none refused.
 pub fn swallow(stream: &TcpStream) {
+    drop_all(SockRef::from(stream)).expect("a filter");
+}
+
+fn drop_all(socket: SockRef<'_>) -> std::io::Result<()> {
     /// The instruction of the packet filter that returns how many bytes to keep.
     const RETURN: u16 = 0x06;
-    let none = SockFilter::new(RETURN, 0, 0, 0);
-    SockRef::from(stream).attach_filter(&[none]).expect("a filter");
+    socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 use self::end::end;
-pub use self::end::swallow;
+pub use self::end::{can_vanish, swallow};
 use self::writer::Writer;
 use crate::fault::{End, Fault, How, Pieces};
 
