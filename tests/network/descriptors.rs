@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::scripted::{address, connect_request};
+use crate::scripted::{address, connect_request, direct_client};
 use crate::verdict::PATIENCE;
 
 pub(crate) fn trials(house: &Arc<OwnersHouse>) -> Vec<Trial> {
@@ -85,7 +85,7 @@ impl Setting {
     async fn of(role: &'static str) -> Self {
         let started = tokio::task::spawn_blocking(move || ServerProcess::start(role));
         let server = started.await.unwrap().unwrap();
-        let client = server.client();
+        let client = direct_client(&server);
         let mut sessions = Vec::new();
         for _ in 0..2 {
             sessions.push(client.create_session().await.unwrap());
@@ -116,7 +116,7 @@ impl Setting {
     /// And so does what needs new connections, and new sessions.
     async fn assert_recovered(&self) {
         self.assert_well().await;
-        let fresh = self.server.client();
+        let fresh = direct_client(&self.server);
         let session = fresh.create_session().await.unwrap();
         let ssh = session.ssh().await.unwrap();
         assert_eq!(ssh.run_command("echo hello").await.unwrap().stdout(), "hello\n");
@@ -127,7 +127,7 @@ impl Setting {
 
     /// Commands in all sessions, one after the other, by a client of their own.
     async fn pulse(&self) -> Pulse {
-        let client = self.server.client();
+        let client = direct_client(&self.server);
         let ids: Vec<_> = self.sessions.iter().map(Session::id).collect();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -152,7 +152,7 @@ impl Setting {
     /// A client that has no connection yet, and asks once.
     fn stranger(&self) -> SessionsClient {
         let client = SessionsClient::builder()
-            .url(self.server.url())
+            .url(self.server.direct_url())
             .token(ServerProcess::TOKEN)
             .timeout(PATIENCE)
             .retries(RetryPolicy::none());
@@ -185,7 +185,7 @@ async fn is_shed(stream: &mut TcpStream) -> bool {
 
 async fn a_flood_of_connections_is_shed(_: Arc<OwnersHouse>) {
     let setting = Setting::of("cramped").await;
-    let address = address(setting.server.url());
+    let address = address(setting.server.direct_url());
     let mut flood = Vec::new();
     for _ in 0..FLOOD {
         flood.push(TcpStream::connect(&address).await.unwrap());
@@ -218,7 +218,7 @@ async fn a_flood_of_connections_is_shed(_: Arc<OwnersHouse>) {
 /// Each of them takes a second descriptor for its session.
 async fn a_flood_of_tunnels_is_shed(_: Arc<OwnersHouse>) {
     let setting = Setting::of("cramped").await;
-    let address = address(setting.server.url());
+    let address = address(setting.server.direct_url());
     let (mut open, mut answers) = (Vec::new(), Vec::new());
     for number in 0..FLOOD {
         let id = setting.sessions[number % 2].id();
@@ -268,7 +268,7 @@ async fn a_server_without_any_recovers(_: Arc<OwnersHouse>) {
     let process = setting.server.process();
     let pulse = setting.pulse().await;
     let before = lower(process, process.descriptors());
-    let address = address(setting.server.url());
+    let address = address(setting.server.direct_url());
     let mut waiting = Vec::new();
     for _ in 0..QUEUE {
         waiting.push(TcpStream::connect(&address).await.unwrap());

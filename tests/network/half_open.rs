@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::scripted::{address, connect_request, read_head, say};
+use crate::scripted::{address, connect_request, direct_client, read_head, say};
 
 pub(crate) fn trials(house: &Arc<OwnersHouse>) -> Vec<Trial> {
     trials![house, "half_open":
@@ -59,7 +59,7 @@ impl Setting {
     async fn of(role: &'static str) -> Self {
         let started = tokio::task::spawn_blocking(move || ServerProcess::start(role));
         let server = started.await.unwrap().unwrap();
-        let session = server.client().create_session().await.unwrap();
+        let session = direct_client(&server).create_session().await.unwrap();
         Self { server, session }
     }
 
@@ -67,7 +67,7 @@ impl Setting {
     async fn asking(&self, request: &str) -> Vec<TcpStream> {
         let mut clients = Vec::new();
         for _ in 0..CLIENTS {
-            clients.push(say(&address(self.server.url()), request).await);
+            clients.push(say(&address(self.server.direct_url()), request).await);
         }
         clients
     }
@@ -101,7 +101,7 @@ impl Setting {
     /// How many of these clients the server still has a connection to, as the kernel sees it.
     fn connections_of(&self, clients: &[TcpStream]) -> usize {
         let port = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
-        let here = address(self.server.url())
+        let here = address(self.server.direct_url())
             .rsplit_once(':')
             .unwrap()
             .1

@@ -9,7 +9,7 @@ use sandbox_sessions::{RetryPolicy, SessionsClient};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::scripted::address;
+use crate::scripted::{address, direct_client};
 use crate::verdict::{Case, Outcome, PATIENCE};
 use crate::{rest, tunnel};
 
@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(40);
 async fn server() -> (ServerProcess, SessionsClient) {
     let started = tokio::task::spawn_blocking(|| ServerProcess::start("server"));
     let server = started.await.unwrap().unwrap();
-    let client = server.client();
+    let client = direct_client(&server);
     (server, client)
 }
 
@@ -49,7 +49,7 @@ async fn of_faults_are_none(_: Arc<OwnersHouse>) {
     // Its own connection for commands, which it closes when it is idle, and opens for nothing of what follows.
     sleep(Duration::from_secs(13)).await;
     let before = server.process().descriptors();
-    let here = address(server.url());
+    let here = address(server.direct_url());
     let (mut is_tunnel, mut met) = (false, 0);
     for cases in [rest::CASES, tunnel::CASES] {
         for case in cases {
@@ -104,7 +104,7 @@ async fn of_a_client_that_stays_are_noticed(_: Arc<OwnersHouse>) {
     let (server, client) = server().await;
     client.list_sessions().await.unwrap();
     let before = server.process().descriptors();
-    let stays = TcpStream::connect(address(server.url())).await.unwrap();
+    let stays = TcpStream::connect(address(server.direct_url())).await.unwrap();
     sleep(Duration::from_millis(500)).await;
     assert!(!gives_back(server.process(), before, Duration::from_secs(3)).await);
     drop(stays);

@@ -1,5 +1,6 @@
 //! Clients and servers that are no more than a few lines, and servers of this product with settings of their own.
 
+use contract_tests::ServerProcess;
 use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
 use sandbox_sessions::SessionsClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +27,10 @@ impl OwnServer {
     }
 
     pub(crate) fn url(&self) -> &str {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "these trials are about the connections themselves"
+        )]
         self.server.url()
     }
 
@@ -41,6 +46,11 @@ impl OwnServer {
     pub(crate) async fn stop(self) {
         self.server.shutdown().await;
     }
+}
+
+/// A client of a server that no tap is in front of.
+pub(crate) fn direct_client(server: &ServerProcess) -> SessionsClient {
+    SessionsClient::new(server.direct_url(), ServerProcess::TOKEN).unwrap()
 }
 
 /// The host and the port of a URL.

@@ -18,6 +18,7 @@ pub struct ServerProcess {
     player: Player,
     tap: Tap,
     url: String,
+    direct_url: String,
     state: TempDir,
 }
 
@@ -44,6 +45,7 @@ impl ServerProcess {
                 Ok(Self {
                     player,
                     url: tap.url(),
+                    direct_url: url.to_owned(),
                     tap,
                     state,
                 })
@@ -55,6 +57,11 @@ impl ServerProcess {
     /// The API's base address.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The API's base address past the tap, for trials that are about the connections themselves.
+    pub fn direct_url(&self) -> &str {
+        &self.direct_url
     }
 
     /// Its process.
