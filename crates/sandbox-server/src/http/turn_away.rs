@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 /// How long a client may take to ask and to hear.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -14,8 +15,11 @@ const BODY: &str =
 
 /// Answers a request with 503, whatever it is, and closes the connection.
 pub(super) async fn turn_away(mut stream: TcpStream) {
+    let id = Uuid::new_v4();
+    tracing::debug!(request = %id, "a connection was refused: the descriptors run out");
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{BODY}",
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         x-request-id: {id}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{BODY}",
         BODY.len()
     );
     let refusal = async {
