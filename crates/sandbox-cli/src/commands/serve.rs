@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandbox_server::{Lifetime, Limits, Server, ServerConfig, TlsIdentity, Tokens};
 use sandbox_sessions::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,7 +14,6 @@ use crate::{hint, output};
 
 /// Hosts the API until a signal says to stop. Sessions live on, and the next server finds them.
 pub(crate) async fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
-    raise_descriptor_limit();
     let mut interrupts = Interrupts::listen()?;
     let (tokens, generated) = tokens(serve)?;
     let identity = identity(serve)?;
@@ -36,19 +34,6 @@ pub(crate) async fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     drop(published);
     server.shutdown().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks for as many open files as this user may have: a session takes a handful of the server's, and 1024 is what
-/// many systems give to whoever does not ask.
-fn raise_descriptor_limit() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let raised = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
-    }
 }
 
 /// The tokens accepted, and the one that was made here and must be told.

@@ -1,11 +1,12 @@
 //! `sandbox serve`, and the commands that talk to it.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use contract_tests::traces::Traces;
 use libtest_mimic::Trial;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 
 use crate::leftovers::return_to;
 use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdout, trials, wait};
@@ -230,17 +231,17 @@ fn exit_codes_tell_failures_apart() {
 }
 
 fn asks_for_as_many_open_files_as_it_may_have() {
-    let own = getrlimit(Resource::Nofile);
-    let few = Rlimit {
-        current: Some(64),
-        ..own
-    };
     let place = Place::new();
-    // What this process may have is what its children start with.
-    setrlimit(Resource::Nofile, few).unwrap();
-    let serve = Serve::start(&place, &[]);
-    setrlimit(Resource::Nofile, own).unwrap();
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.pid())).unwrap();
+    let serve = env!("CARGO_BIN_EXE_sandbox");
+    let few = r#"ulimit -S -n 64 && exec "$0" serve --listen 127.0.0.1:0"#;
+    let mut command = place.program(Path::new("sh"), &["-c", few, serve]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut announced = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut announced).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    send(&child, Signal::TERM);
+    assert!(wait(&mut child).success());
     let line = limits
         .lines()
         .find(|line| line.starts_with("Max open files"))
