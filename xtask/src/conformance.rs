@@ -13,7 +13,7 @@ const TOKEN: &str = "SANDBOX_API_TOKEN";
 /// token is taken from SANDBOX_API_TOKEN where no argument gives one.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The API's address with its base path, such as https://sandbox.example/v1; without one a server is started
+    /// The API's address with its base path, such as `https://sandbox.example/v1`; without one a server is started
     #[arg(long)]
     url: Option<String>,
     /// The token; others on this machine can read it in the list of processes, which --token-file spares
