@@ -20,9 +20,10 @@ pub(crate) fn trials(house: &Arc<OwnersHouse>) -> Vec<Trial> {
 /// Far more than closing takes, and less than idle times.
 const SOON: Duration = Duration::from_secs(40);
 
-/// A server of which each descriptor is one of this trial's.
+/// A server of which each descriptor is one of this trial's. It asks soon whether its clients are still there: from one
+/// that has vanished, not even the end has to arrive.
 async fn server() -> (ServerProcess, SessionsClient) {
-    let started = tokio::task::spawn_blocking(|| ServerProcess::start("server"));
+    let started = tokio::task::spawn_blocking(|| ServerProcess::start("asking"));
     let server = started.await.unwrap().unwrap();
     let client = direct_client(&server);
     (server, client)

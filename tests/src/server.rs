@@ -28,6 +28,9 @@ impl ServerProcess {
 
     /// # Errors
     /// When the host cannot make sandboxes at all: the server's own words.
+    ///
+    /// # Panics
+    /// When it ends without any: a server that fails like that is no reason to skip a test.
     pub fn start(role: &str) -> Result<Self, String> {
         Self::start_on(role, tempfile::tempdir().expect("a directory"))
     }
@@ -39,6 +42,7 @@ impl ServerProcess {
     pub fn start_on(role: &str, state: TempDir) -> Result<Self, String> {
         let mut player = Player::start(role, &[state.path().to_str().expect("text")]);
         let said = player.hear();
+        assert!(!said.is_empty(), "the server ended without a word");
         match said.strip_prefix("url ") {
             Some(url) => {
                 let tap = Tap::before(url).expect("a tap");

@@ -35,7 +35,10 @@ impl Descriptors {
 
     /// Says what the limit does not allow for.
     pub(crate) fn check(self, sessions: usize, connections: usize) {
-        let needed = sessions as u64 * OF_SESSION + connections as u64 + self.kept();
+        let of_sessions = (sessions as u64).saturating_mul(OF_SESSION);
+        let needed = of_sessions
+            .saturating_add(connections as u64)
+            .saturating_add(self.kept());
         if needed > self.0 {
             tracing::warn!(
                 limit = self.0,
@@ -79,6 +82,11 @@ mod tests {
         for (limit, kept) in [(64, 16), (1024, 128), (1 << 20, 256)] {
             assert_eq!(Descriptors(limit).kept(), kept, "of {limit}");
         }
+    }
+
+    #[test]
+    fn no_number_of_sessions_is_too_large() {
+        Descriptors(u64::MAX).check(usize::MAX, usize::MAX);
     }
 
     #[test]
