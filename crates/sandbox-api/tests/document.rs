@@ -131,10 +131,14 @@ fn integers_are_bounded_as_documented() {
     for (name, schema) in objects() {
         for (property, schema_of_property) in schema["properties"].as_object().unwrap() {
             let bound = |keyword: &str| schema_of_property[keyword].as_i64();
-            // A minimum alone says what an unsigned type says.
             let (Some(min), Some(max)) = (bound("minimum"), bound("maximum")) else {
+                // A minimum alone says what an unsigned type says.
                 continue;
             };
+            if (min, max) == (0, u32::MAX.into()) {
+                // That is a type without our help.
+                continue;
+            }
             let read = |value: i64| read(&name, &with(&example(&schema), property, value.into()));
             for value in [min, max] {
                 assert_eq!(read(value), Ok(()), "{name}.{property} = {value}");
