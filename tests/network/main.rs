@@ -32,7 +32,7 @@
 //!
 //! That the checks can fail is shown beside them: `proxy` holds the faults to what they promise; judgements are made of
 //! networks without the fault (`a_network_without_the_fault_is_noticed`) and of clients and servers that do it wrong: that
-//! take what comes, trust everybody, speak without TLS, never ask, never give up, accept again at once.
+//! take what comes, trust everybody, speak without TLS, tell proxies all, never ask, never give up, accept again at once.
 
 #![allow(
     clippy::unwrap_used,
@@ -62,7 +62,7 @@ use std::process::ExitCode;
 
 use contract_tests::{OwnersHouse, Play, play_if_asked, serve, suite};
 
-const ROLES: [(&str, Play); 7] = [
+const ROLES: [(&str, Play); 9] = [
     ("server", |arguments| serve(arguments, |config| config)),
     ("asking", half_open::serve_asking),
     ("not-asking", half_open::serve_without_asking),
@@ -70,6 +70,8 @@ const ROLES: [(&str, Play); 7] = [
     ("persistent", descriptors::serve_persistent),
     ("spin", descriptors::spin),
     ("visitor", names::visit),
+    ("straight-visitor", names::visit_straight),
+    ("careless-visitor", names::visit_through_the_proxy),
 ];
 
 fn main() -> ExitCode {

@@ -1,5 +1,7 @@
 //! Names that lead nowhere, and proxies that the environment names.
 
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,6 +22,9 @@ pub(crate) fn trials(house: &Arc<OwnersHouse>) -> Vec<Trial> {
         of_this_machine_itself_are_never_told_to_a_proxy,
         lead_nowhere_where_the_proxy_does_not_answer,
         lead_nowhere_where_the_proxy_refuses,
+        visitors_that_never_ask_a_proxy_are_noticed,
+        visitors_that_tell_a_proxy_all_are_noticed,
+        visitors_that_always_ask_a_proxy_are_noticed,
     ]
 }
 
@@ -30,13 +35,21 @@ const NOBODY: &str = "sandbox-of-nobody-in-a-place-that-there-is-not-and-never-w
 /// An address of this machine that is none of the loopback network, for which no proxy would be asked.
 const HERE: &str = "0.0.0.0";
 
-/// A call through REST and one through a tunnel, in a process with these variables.
+/// What came of a call through REST, and of one through a tunnel.
+#[derive(Debug)]
 struct Calls {
     rest: String,
     tunnel: String,
 }
 
-async fn call(house: &OwnersHouse, host: &str, variables: &[(&'static str, &str)]) -> Calls {
+type Variables<'a> = [(&'static str, &'a str)];
+
+async fn call(house: &OwnersHouse, host: &str, variables: &Variables<'_>) -> Calls {
+    call_by("visitor", house, host, variables).await
+}
+
+/// Calls that a process makes which plays this role, with these variables and no other that names a proxy.
+async fn call_by(role: &'static str, house: &OwnersHouse, host: &str, variables: &Variables<'_>) -> Calls {
     let owner = house.owner();
     let session = owner.client.create_session().await.unwrap();
     let address = house.address();
@@ -55,7 +68,7 @@ async fn call(house: &OwnersHouse, host: &str, variables: &[(&'static str, &str)
             .iter()
             .map(|(name, value)| (*name, value.as_deref()))
             .collect();
-        let mut visitor = Player::start_in("visitor", &arguments, &environment);
+        let mut visitor = Player::start_in(role, &arguments, &environment);
         let calls = Calls {
             rest: visitor.hear(),
             tunnel: visitor.hear(),
@@ -104,6 +117,42 @@ pub(crate) fn visit(arguments: &[&str]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The role: a client that takes no notice of what the environment says of proxies.
+pub(crate) fn visit_straight(arguments: &[&str]) -> ExitCode {
+    visit_without_care(arguments, None)
+}
+
+/// The role: a client that takes the proxy of the environment for the server, whatever it is to ask for.
+pub(crate) fn visit_through_the_proxy(arguments: &[&str]) -> ExitCode {
+    let proxy = std::env::var("HTTP_PROXY").unwrap();
+    visit_without_care(arguments, proxy.strip_prefix("http://"))
+}
+
+fn visit_without_care(arguments: &[&str], proxy: Option<&str>) -> ExitCode {
+    let &[url, token, id, _] = arguments else {
+        panic!("{arguments:?}");
+    };
+    let host = url.split('/').nth(2).unwrap();
+    let asked = |request: String| -> io::Result<&str> {
+        let mut server = TcpStream::connect(proxy.unwrap_or(host))?;
+        write!(
+            server,
+            "{request} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        )?;
+        let mut status = [0; "HTTP/1.1 200".len()];
+        server.read_exact(&mut status)?;
+        Ok(if status.ends_with(b"200") {
+            "right"
+        } else {
+            "refused"
+        })
+    };
+    for request in [format!("GET {url}/sessions/{id}"), format!("CONNECT {host}/{id}")] {
+        say(asked(request).unwrap_or("lost"));
+    }
+    ExitCode::SUCCESS
+}
+
 fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Value(_) => "right".to_owned(),
@@ -115,8 +164,12 @@ fn told(outcome: &Outcome) -> String {
 const LOST: Failure = Failure::new(ErrorKind::Connection).retryable();
 
 impl Calls {
+    fn are_right(&self) -> bool {
+        (self.rest.as_str(), self.tunnel.as_str()) == ("right", "right")
+    }
+
     fn assert_right(&self) {
-        assert_eq!((self.rest.as_str(), self.tunnel.as_str()), ("right", "right"));
+        assert!(self.are_right(), "{self:?}");
     }
 
     fn assert_fail(&self, rest: Failure, tunnel: Failure) {
@@ -149,8 +202,48 @@ async fn lead_through_the_proxy_of_the_environment(house: Arc<OwnersHouse>) {
         assert!(!tunnels.is_empty());
         for head in tunnels {
             assert!(head.starts_with(&format!("CONNECT {NOBODY}:")), "{head}");
-            assert!(!head.to_ascii_lowercase().contains("\nauthorization"), "{head}");
+            assert!(!tells_a_token(head), "{head}");
         }
+    }
+}
+
+fn tells_a_token(head: &str) -> bool {
+    head.to_ascii_lowercase().contains("\nauthorization")
+}
+
+async fn visitors_that_never_ask_a_proxy_are_noticed(house: Arc<OwnersHouse>) {
+    let proxy = ForwardProxy::to(house.address()).await;
+    let calls = call_by(
+        "straight-visitor",
+        &house,
+        NOBODY,
+        &[("HTTP_PROXY", &proxy.url())],
+    )
+    .await;
+    assert!(!calls.are_right() && proxy.heads().is_empty(), "{calls:?}");
+}
+
+async fn visitors_that_tell_a_proxy_all_are_noticed(house: Arc<OwnersHouse>) {
+    let proxy = ForwardProxy::to(house.address()).await;
+    call_by(
+        "careless-visitor",
+        &house,
+        NOBODY,
+        &[("HTTP_PROXY", &proxy.url())],
+    )
+    .await;
+    let heads = proxy.heads();
+    let tunnel = heads.iter().find(|head| head.starts_with("CONNECT"));
+    assert!(tunnel.is_some_and(|head| tells_a_token(head)), "{heads:?}");
+}
+
+async fn visitors_that_always_ask_a_proxy_are_noticed(house: Arc<OwnersHouse>) {
+    let proxy = ForwardProxy::closed().await;
+    for (host, exception) in [(HERE, HERE), ("127.0.0.1", "")] {
+        let (url, asked) = (proxy.url(), proxy.heads().len());
+        let variables = [("HTTP_PROXY", url.as_str()), ("NO_PROXY", exception)];
+        let calls = call_by("careless-visitor", &house, host, &variables).await;
+        assert!(!calls.are_right() && proxy.heads().len() > asked, "{calls:?}");
     }
 }
 

@@ -21,8 +21,12 @@ use crate::sys::{self, Parent};
 use crate::wire::{self, Report};
 
 /// In place of `main`.
+#[allow(unsafe_code)]
 pub(crate) fn run(agent: fn(Inside) -> ExitCode) -> ! {
-    let Ok(control) = sys::take_stdin() else {
+    // What the launcher was itself started with may be anybody's: a terminal, a lock, the other end of a pipe.
+    // SAFETY: this process has done nothing yet, as `enter` demands, and owns no descriptor.
+    let alone = unsafe { sys::close_all_but(rustix::stdio::stdin()) };
+    let Ok(control) = alone.and_then(|()| sys::take_stdin()) else {
         sys::exit_now(1)
     };
     // Not the launcher's: what is made here is for the sandbox's user, who starts with the usual mask too.

@@ -203,7 +203,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proptest::test_runner::{Config, RngSeed};
+    use proptest::test_runner::TestRunner;
 
     use super::*;
     use crate::keys::generate;
@@ -298,27 +298,61 @@ mod tests {
         }
     }
 
-    proptest! {
-        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+    type Matches = fn(&str, &str) -> bool;
 
-        #[test]
-        fn a_pattern_matches_what_it_means(pattern in "[ab*?]{0,8}", name in "[ab]{0,8}") {
-            let characters = |text: &str| text.chars().collect::<Vec<_>>();
-            prop_assert_eq!(matches(&pattern, &name), means(&characters(&pattern), &characters(&name)));
-        }
+    fn a_pattern_matches_what_it_means(matches: Matches) -> Result<(), String> {
+        let characters = |text: &str| text.chars().collect::<Vec<_>>();
+        let tried = TestRunner::deterministic().run(&("[ab*?]{0,8}", "[ab]{0,8}"), |(pattern, name)| {
+            let meant = means(&characters(&pattern), &characters(&name));
+            prop_assert_eq!(matches(&pattern, &name), meant);
+            Ok(())
+        });
+        tried.map_err(|error| error.to_string())
+    }
 
-        #[test]
-        fn any_text_is_a_file_of_keys(
-            text in prop_oneof![
-                any::<String>(),
-                "((@revoked |@cert-authority |@)?(h|\\*|!h|\\|1\\|[A-Za-z0-9=]{0,9}\\|[A-Za-z0-9=]{0,9})(,h)? ssh-ed25519 [A-Za-z0-9+/=]{0,68}\n?){0,4}",
-            ],
-        ) {
+    #[test]
+    fn any_pattern_matches_what_it_means() {
+        a_pattern_matches_what_it_means(matches).unwrap();
+    }
+
+    #[test]
+    fn a_star_that_takes_all_it_can_is_noticed() {
+        let greedy: Matches = |pattern, name| match pattern.split_once('*') {
+            Some((before, after)) => matches(&format!("{before}*"), name) && name.ends_with(after),
+            None => matches(pattern, name),
+        };
+        a_pattern_matches_what_it_means(greedy).unwrap_err();
+    }
+
+    type Judges = fn(&str, &str, &PublicKey) -> Verdict;
+
+    fn any_text_is_a_file_of_keys(verdict: Judges) -> Result<(), String> {
+        let lines = "((@revoked |@cert-authority |@)?(h|\\*|!h|\\|1\\|[A-Za-z0-9=]{0,9}\\|[A-Za-z0-9=]{0,9})(,h)? \
+            ssh-ed25519 [A-Za-z0-9+/=]{0,68}\n?){0,4}";
+        let tried = TestRunner::deterministic().run(&prop_oneof![any::<String>(), lines], |text| {
             let (key, line) = key();
             let _ = verdict(&text, "host", &key);
             // A line of its own is found wherever it is.
             let found = verdict(&format!("{text}\nhost {line}\n"), "host", &key);
             prop_assert!(matches!(found, Verdict::Known), "{found:?}");
-        }
+            Ok(())
+        });
+        tried.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn any_file_is_read_to_its_end() {
+        any_text_is_a_file_of_keys(verdict).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_read_to_its_first_fault_is_noticed() {
+        let strict: Judges = |text, host, key| {
+            let read = text
+                .lines()
+                .take_while(|line| line.is_empty() || line.contains("AAAA"));
+            verdict(&read.collect::<Vec<_>>().join("\n"), host, key)
+        };
+        any_text_is_a_file_of_keys(strict).unwrap_err();
     }
 }

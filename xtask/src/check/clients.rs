@@ -14,7 +14,7 @@ struct Client {
     package: &'static str,
 }
 
-const CLIENTS: [Client; 5] = [
+const CLIENTS: [Client; 6] = [
     Client {
         name: "OpenSSH client",
         check: &[&["ssh", "-V"]],
@@ -33,6 +33,11 @@ const CLIENTS: [Client; 5] = [
             &["/usr/bin/python3", "-c", "import paramiko"],
         ],
         package: "python3-paramiko",
+    },
+    Client {
+        name: "newuidmap",
+        check: &[&["sh", "-c", "command -v newuidmap"]],
+        package: "uidmap",
     },
     Client {
         name: "venv for Python",

@@ -17,7 +17,7 @@ mod ordinary;
 mod probes;
 
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use rustix::fs::{Mode, OFlags};
 use sandbox_isolation::{Host, INIT_ARGUMENT, LaunchSpec, Lifeline, Limits, RootFs, Sandbox};
 use tempfile::TempDir;
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Some("__launcher") => return lifecycle::launcher(&arguments.collect::<Vec<_>>()),
         _ => {}
     }
+    let _inherited = inherited();
     let mut arguments = Arguments::from_args();
     // Many sandboxes at once are a test of their own.
     arguments.test_threads.get_or_insert(4);
@@ -59,6 +61,11 @@ fn main() -> ExitCode {
     }
     trials.extend(ordinary::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A file of the host that every process has open which is started from here, as if this one had been given it.
+fn inherited() -> OwnedFd {
+    rustix::fs::open("/etc/passwd", OFlags::RDONLY, Mode::empty()).unwrap()
 }
 
 type Test = fn(&Host);

@@ -83,7 +83,7 @@ impl fmt::Display for RemotePath {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proptest::test_runner::{Config, RngSeed};
+    use proptest::test_runner::TestRunner;
 
     use super::*;
 
@@ -106,12 +106,16 @@ mod tests {
         }
     }
 
-    proptest! {
-        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+    type Parses = fn(&str) -> Result<RemotePath>;
 
-        #[test]
-        fn any_path_is_refused_or_names_a_file(path in prop_oneof![any::<String>(), "[./a\\x00]{0,8}", "/?(a|\\.{1,2}/){0,9}b{0,4090}"]) {
-            let Ok(parsed) = RemotePath::parse("path", &path) else {
+    fn any_path_is_refused_or_names_a_file(parse: Parses) -> Result<(), String> {
+        let paths = prop_oneof![
+            any::<String>(),
+            "[./a\\x00]{0,8}",
+            "/?(a|\\.{1,2}/){0,9}b{0,4090}"
+        ];
+        let tried = TestRunner::deterministic().run(&paths, |path| {
+            let Ok(parsed) = parse(&path) else {
                 return Ok(());
             };
             prop_assert!(parsed.as_str().starts_with('/') && parsed.as_str().ends_with(&path));
@@ -120,6 +124,24 @@ mod tests {
             let whole = format!("{}/{}", parsed.parent(), parsed.name());
             let at_the_root = format!("/{}", parsed.name());
             prop_assert!([whole, at_the_root].contains(&parsed.path));
-        }
+            Ok(())
+        });
+        tried.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn any_path_is_harmless() {
+        any_path_is_refused_or_names_a_file(|path| RemotePath::parse("path", path)).unwrap();
+    }
+
+    #[test]
+    fn a_path_that_is_taken_as_it_comes_is_noticed() {
+        let careless: Parses = |path| {
+            Ok(RemotePath {
+                field: "path",
+                path: format!("/workspace/{path}"),
+            })
+        };
+        any_path_is_refused_or_names_a_file(careless).unwrap_err();
     }
 }

@@ -80,7 +80,7 @@ fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proptest::test_runner::{Config, RngSeed};
+    use proptest::test_runner::TestRunner;
 
     use super::*;
 
@@ -132,33 +132,70 @@ mod tests {
         assert_eq!(RateLimit::from_headers(&overflow, Utc::now()), None);
     }
 
-    proptest! {
-        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+    type Reads = fn(&HeaderMap, DateTime<Utc>) -> Option<RateLimit>;
 
-        #[test]
-        fn any_header_is_read_or_ignored(
-            value in prop_oneof![any::<Vec<u8>>(), "[0-9]{0,24}".prop_map(String::into_bytes), any::<u64>().prop_map(|n| n.to_string().into_bytes())],
-            seconds in any::<u64>(),
-            now in 0..4_000_000_000_i64,
-        ) {
+    fn any_header_is_read_or_ignored(read: Reads) -> Result<(), String> {
+        let digits = prop_oneof!["[0-9]{0,24}", any::<u64>().prop_map(|number| number.to_string())];
+        let value = prop_oneof![any::<Vec<u8>>(), digits.prop_map(String::into_bytes)];
+        let values = (value, any::<u64>(), 0..4_000_000_000_i64);
+        let tried = TestRunner::deterministic().run(&values, |(value, seconds, now)| {
             let now = DateTime::from_timestamp(now, 0).unwrap();
             let mut headers = HeaderMap::new();
             if let Ok(value) = reqwest::header::HeaderValue::from_bytes(&value) {
-                for name in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"] {
+                for name in [
+                    "x-ratelimit-limit",
+                    "x-ratelimit-remaining",
+                    "x-ratelimit-reset",
+                    "retry-after",
+                ] {
                     headers.insert(name, value.clone());
                 }
-                let _ = RateLimit::from_headers(&headers, now);
+                let _ = read(&headers, now);
             }
             headers.insert(RETRY_AFTER, seconds.into());
-            let limit = RateLimit::from_headers(&headers, now).unwrap();
-            prop_assert_eq!(limit.retry_after(), Some(Duration::from_secs(seconds)));
-        }
+            let wait = read(&headers, now).and_then(|limit| limit.retry_after());
+            prop_assert_eq!(wait, Some(Duration::from_secs(seconds)));
+            Ok(())
+        });
+        tried.map_err(|error| error.to_string())
+    }
 
-        #[test]
-        fn a_date_says_how_long_to_wait(now in 0..4_000_000_000_i64, wait in 0..100_000_000_i64) {
-            let now = DateTime::from_timestamp(now, 0).unwrap();
-            let date = (now + chrono::TimeDelta::seconds(wait)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-            prop_assert_eq!(parse_retry_after(&date, now), Some(Duration::from_secs(wait.cast_unsigned())));
-        }
+    #[test]
+    fn any_header_is_harmless() {
+        any_header_is_read_or_ignored(RateLimit::from_headers).unwrap();
+    }
+
+    #[test]
+    fn a_header_that_is_taken_for_text_is_noticed() {
+        let careless: Reads = |headers, now| {
+            assert!(headers.values().all(|value| value.to_str().is_ok()));
+            RateLimit::from_headers(headers, now)
+        };
+        any_header_is_read_or_ignored(careless).unwrap_err();
+    }
+
+    fn a_date_says_how_long_to_wait(
+        parse: fn(&str, DateTime<Utc>) -> Option<Duration>,
+    ) -> Result<(), String> {
+        let tried =
+            TestRunner::deterministic().run(&(0..4_000_000_000_i64, 0..100_000_000_i64), |(now, wait)| {
+                let now = DateTime::from_timestamp(now, 0).unwrap();
+                let date = now + chrono::TimeDelta::seconds(wait);
+                let date = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                prop_assert_eq!(parse(&date, now), Some(Duration::from_secs(wait.cast_unsigned())));
+                Ok(())
+            });
+        tried.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn any_date_is_waited_for() {
+        a_date_says_how_long_to_wait(parse_retry_after).unwrap();
+    }
+
+    #[test]
+    fn a_date_that_is_taken_for_another_is_noticed() {
+        let late = |date: &str, now| parse_retry_after(date, now - chrono::TimeDelta::seconds(1));
+        a_date_says_how_long_to_wait(late).unwrap_err();
     }
 }
