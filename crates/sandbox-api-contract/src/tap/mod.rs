@@ -3,6 +3,7 @@
 mod body;
 mod conversation;
 mod head;
+mod identity;
 mod ledger;
 mod relay;
 mod upstream;
@@ -15,7 +16,9 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
+use self::identity::Identity;
 use self::ledger::{Hears, Ledger};
 use self::upstream::Upstream;
 use crate::coverage::Coverage;
@@ -32,6 +35,8 @@ use crate::violation::Violation;
 pub struct Tap {
     address: SocketAddr,
     base: String,
+    /// What clients have to trust, where they are spoken to over TLS.
+    certificate: Option<String>,
     ledger: Arc<Ledger>,
     /// Its end stops the thread.
     stop: Option<oneshot::Sender<()>>,
@@ -50,9 +55,15 @@ pub enum TapError {
     /// The port or the thread cannot be had.
     #[error("cannot listen")]
     Io(#[from] std::io::Error),
-    /// No certificate could be checked.
+    /// No certificate could be shown or checked.
     #[error("TLS cannot be used")]
     Tls(#[from] tokio_rustls::rustls::Error),
+    /// The certificate that the server is said to have is none.
+    #[error("the server's certificate cannot be read")]
+    Certificate(#[from] tokio_rustls::rustls::pki_types::pem::Error),
+    /// None could be made.
+    #[error("a certificate cannot be made")]
+    Identity(#[from] rcgen::Error),
 }
 
 impl Tap {
@@ -63,7 +74,18 @@ impl Tap {
     ///
     /// When the address, which ends in the API's base path, is none, or when no port can be had.
     pub fn before(url: &str) -> Result<Self, TapError> {
-        Self::start(Upstream::parse(url)?, Hears::Exchanges)
+        Self::start(Upstream::parse(url)?, None, Hears::Exchanges)
+    }
+
+    /// As [`before`](Self::before), for a server that has this certificate, in PEM form, and clients that speak TLS too.
+    /// They have to trust [that of the tap](Self::certificate_pem).
+    ///
+    /// # Errors
+    ///
+    /// As [`before`](Self::before), and when the certificate is none.
+    pub fn before_tls(url: &str, certificate_pem: &str) -> Result<Self, TapError> {
+        let upstream = Upstream::parse(url)?.showing(certificate_pem)?;
+        Self::start(upstream, Some(Identity::make()?), Hears::Exchanges)
     }
 
     /// As [`before`](Self::before), for a server anywhere, which may have to hear its own name: the `Host` of requests
@@ -73,7 +95,7 @@ impl Tap {
     ///
     /// As [`before`](Self::before).
     pub fn far_from(url: &str) -> Result<Self, TapError> {
-        Self::start(Upstream::parse(url)?.by_name(url)?, Hears::Exchanges)
+        Self::start(Upstream::parse(url)?.by_name(url)?, None, Hears::Exchanges)
     }
 
     /// Listens in front of something that answers as a test tells it to. All requests are judged, whoever sends them.
@@ -82,10 +104,10 @@ impl Tap {
     ///
     /// As [`before`](Self::before).
     pub fn before_mock(url: &str) -> Result<Self, TapError> {
-        Self::start(Upstream::parse(url)?, Hears::Requests)
+        Self::start(Upstream::parse(url)?, None, Hears::Requests)
     }
 
-    fn start(upstream: Upstream, hears: Hears) -> Result<Self, TapError> {
+    fn start(upstream: Upstream, identity: Option<Identity>, hears: Hears) -> Result<Self, TapError> {
         let upstream = Arc::new(upstream);
         let ledger = Arc::new(Ledger::new(Contract::sandbox_api()?, upstream.base(), hears));
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -95,17 +117,19 @@ impl Tap {
         let (stop, stopped) = oneshot::channel();
         let base = upstream.base().to_owned();
         let kept = ledger.clone();
+        let (acceptor, certificate) = identity.map(Identity::into_parts).unzip();
         let thread = thread::Builder::new().name("tap".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     _ = stopped => {}
-                    () = accept(listener, upstream, kept) => {}
+                    () = accept(listener, acceptor, upstream, kept) => {}
                 }
             });
         })?;
         Ok(Self {
             address,
             base,
+            certificate,
             ledger,
             stop: Some(stop),
             thread: Some(thread),
@@ -114,7 +138,17 @@ impl Tap {
 
     /// The address that clients are to be given instead of the server's.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.base)
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}{}", self.address, self.base)
+    }
+
+    /// What clients have to trust, in PEM form, where they are spoken to over TLS.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// Where it listens.
@@ -157,7 +191,12 @@ impl Drop for Tap {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: Arc<Upstream>, ledger: Arc<Ledger>) {
+async fn accept(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    upstream: Arc<Upstream>,
+    ledger: Arc<Ledger>,
+) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return ledger.fail(format!("the tap cannot listen: {error}")),
@@ -167,7 +206,8 @@ async fn accept(listener: TcpListener, upstream: Arc<Upstream>, ledger: Arc<Ledg
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) => {
-                    connections.spawn(relay::relay(client, upstream.clone(), ledger.clone()));
+                    let relay = relay::relay(client, acceptor.clone(), upstream.clone(), ledger.clone());
+                    connections.spawn(relay);
                 }
                 // Out of descriptors, most likely: the next attempt would fail at once.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

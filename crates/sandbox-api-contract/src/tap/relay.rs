@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::conversation::Conversation;
 use super::ledger::Ledger;
@@ -15,8 +16,21 @@ use super::upstream::{Link, Upstream};
 const PIECE: usize = 64 << 10;
 
 /// One connection, from its beginning to its end.
-pub(super) async fn relay(client: TcpStream, upstream: Arc<Upstream>, ledger: Arc<Ledger>) {
+pub(super) async fn relay(
+    client: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    upstream: Arc<Upstream>,
+    ledger: Arc<Ledger>,
+) {
     let _ = client.set_nodelay(true);
+    let client: Box<dyn Link> = match acceptor {
+        None => Box::new(client),
+        Some(acceptor) => match acceptor.accept(client).await {
+            Ok(client) => Box::new(client),
+            // Who does not trust the certificate has said nothing.
+            Err(_) => return,
+        },
+    };
     let server = match upstream.connect().await {
         Ok(server) => server,
         Err(error) => {
@@ -34,7 +48,7 @@ pub(super) async fn relay(client: TcpStream, upstream: Arc<Upstream>, ledger: Ar
     listen(&conversation, Conversation::end);
 }
 
-async fn pass_on(mut client: TcpStream, mut server: Box<dyn Link>, conversation: &Mutex<Conversation>) {
+async fn pass_on(mut client: Box<dyn Link>, mut server: Box<dyn Link>, conversation: &Mutex<Conversation>) {
     let both = {
         let (from_client, to_client) = split(&mut client);
         let (from_server, to_server) = split(&mut server);

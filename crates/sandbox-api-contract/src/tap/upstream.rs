@@ -8,10 +8,11 @@ use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use tokio_rustls::{client, server};
 
 use super::TapError;
 
@@ -37,7 +38,13 @@ impl Link for TcpStream {
     }
 }
 
-impl Link for TlsStream<TcpStream> {
+impl Link for client::TlsStream<TcpStream> {
+    fn reset_at_end(&self) {
+        self.get_ref().0.reset_at_end();
+    }
+}
+
+impl Link for server::TlsStream<TcpStream> {
     fn reset_at_end(&self) {
         self.get_ref().0.reset_at_end();
     }
@@ -57,7 +64,7 @@ impl Upstream {
             Some("http") => (80, None),
             Some("https") => {
                 let name = ServerName::try_from(host.clone()).map_err(|_| invalid())?;
-                (443, Some((TlsConnector::from(Arc::new(tls_client()?)), name)))
+                (443, Some((connector(trusting_what_the_system_trusts()?), name)))
             }
             _ => return Err(invalid()),
         };
@@ -68,6 +75,17 @@ impl Upstream {
             name: None,
             tls,
         })
+    }
+
+    /// Has it trusted if it shows this certificate, in PEM form, and no other.
+    pub(super) fn showing(mut self, certificate: &str) -> Result<Self, TapError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(certificate.as_bytes())?)?;
+        if let Some((of_any, _)) = &mut self.tls {
+            let config = tls_client()?.with_root_certificates(roots);
+            *of_any = connector(config.with_no_client_auth());
+        }
+        Ok(self)
     }
 
     /// Has it called by the name in its address, and not by that of the tap.
@@ -100,15 +118,20 @@ impl Upstream {
     }
 }
 
-/// Trusts what the system trusts.
-fn tls_client() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Verifier::new(provider.clone())?;
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+fn connector(mut config: ClientConfig) -> TlsConnector {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    TlsConnector::from(Arc::new(config))
+}
+
+fn trusting_what_the_system_trusts() -> Result<ClientConfig, rustls::Error> {
+    let verifier = Verifier::new(Arc::new(aws_lc_rs::default_provider()))?;
+    let config = tls_client()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(config.with_no_client_auth())
+}
+
+fn tls_client() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
 }

@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod hears;
+mod over_tls;
 mod passes_on;
 mod script;

@@ -139,8 +139,8 @@ impl Place {
 
 /// A running `sandbox serve`, ended with the test, and its sessions with it: they would outlive it.
 ///
-/// Commands reach it through a tap, which holds what is said against the API's document; but not where it speaks TLS,
-/// and not those that find it by themselves.
+/// Commands reach it through a tap, which holds what is said against the API's document; but not those that find it by
+/// themselves.
 pub(crate) struct Serve {
     child: Child,
     _tap: Option<Tap>,
@@ -155,7 +155,20 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
-        Self::announced(place, arguments, &["SANDBOX_API_URL", "SANDBOX_API_TOKEN"])
+        Self::announced(
+            place,
+            arguments,
+            &["SANDBOX_API_URL", "SANDBOX_API_TOKEN"],
+            tapped,
+        )
+    }
+
+    /// Reached without a tap, which would show a certificate of its own: for tests of whose is trusted.
+    pub(crate) fn start_with_its_own_certificate(place: &Place) -> Self {
+        let variables = ["SANDBOX_API_URL", "SANDBOX_API_TOKEN"];
+        Self::announced(place, &["--tls-self-signed"], &variables, |_, reached| {
+            (None, reached)
+        })
     }
 
     /// With the tokens of a file, which it does not print.
@@ -164,10 +177,16 @@ impl Serve {
             place,
             &["--token-file", file.to_str().expect("a plain path")],
             &["SANDBOX_API_URL"],
+            tapped,
         )
     }
 
-    fn announced(place: &Place, arguments: &[&str], variables: &[&str]) -> Self {
+    fn announced(
+        place: &Place,
+        arguments: &[&str],
+        variables: &[&str],
+        tap: fn(&Place, Reached) -> (Option<Tap>, Reached),
+    ) -> Self {
         let state = place.directory.path().join("state");
         let fixed = [
             "serve",
@@ -192,8 +211,7 @@ impl Serve {
         let url = values.next().expect("an address");
         let token = values.next().unwrap_or_default();
         let certificate = url.starts_with("https:").then(|| state.join("certificate.pem"));
-        let tap = certificate.is_none().then(|| Tap::before(&url).expect("a tap"));
-        let url = tap.as_ref().map_or(url, Tap::url);
+        let (tap, Reached { url, certificate }) = tap(place, Reached { url, certificate });
         let mut variables = vec![
             ("SANDBOX_API_URL", url.clone().into()),
             ("SANDBOX_API_TOKEN", token.clone().into()),
@@ -245,6 +263,34 @@ impl Drop for Serve {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where a server is, and what clients have to trust where it speaks TLS.
+struct Reached {
+    url: String,
+    certificate: Option<PathBuf>,
+}
+
+/// Puts a tap before a server, which speaks to clients as the server does.
+fn tapped(place: &Place, server: Reached) -> (Option<Tap>, Reached) {
+    let tap = match server.certificate {
+        None => Tap::before(&server.url),
+        Some(file) => {
+            let certificate = std::fs::read_to_string(file).expect("a certificate");
+            Tap::before_tls(&server.url, &certificate)
+        }
+    };
+    let tap = tap.expect("a tap");
+    let file = tap.certificate_pem().map(|certificate| {
+        let file = place.directory.path().join("tap.pem");
+        std::fs::write(&file, certificate).expect("it is written");
+        file
+    });
+    let reached = Reached {
+        url: tap.url(),
+        certificate: file,
+    };
+    (Some(tap), reached)
 }
 
 pub(crate) fn send(child: &Child, signal: Signal) {

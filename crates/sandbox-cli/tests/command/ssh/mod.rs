@@ -79,13 +79,15 @@ struct House {
 
 impl House {
     fn open(transport: Transport, create: &[&str]) -> Self {
+        let house = Self::with(|place| Serve::start(place, transport.serve()), create);
+        let url = &house.serve.url;
+        assert!(url.starts_with(&format!("{}://", transport.name())), "{url}");
+        house
+    }
+
+    fn with(start: impl FnOnce(&Place) -> Serve, create: &[&str]) -> Self {
         let place = Place::new();
-        let serve = Serve::start(&place, transport.serve());
-        assert!(
-            serve.url.starts_with(&format!("{}://", transport.name())),
-            "{}",
-            serve.url
-        );
+        let serve = start(&place);
         let created = serve.output(&place, &[&["create", "--ttl", "600"], create].concat());
         assert!(created.status.success(), "{}", stderr(&created));
         let id = stdout(&created).trim().to_owned();

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use super::{House, Transport};
-use crate::support::{assert_output, stderr};
+use super::House;
+use crate::support::{Serve, assert_output, stderr};
 
 pub(super) fn trials() -> Vec<Trial> {
     let tests: [(&str, fn()); 3] = [
@@ -22,6 +22,10 @@ pub(super) fn trials() -> Vec<Trial> {
         })
     };
     tests.into_iter().map(trial).collect()
+}
+
+fn own_certificate() -> House {
+    House::with(Serve::start_with_its_own_certificate, &[])
 }
 
 /// A request and a tunnel, with a command that is prepared by `tell`.
@@ -40,7 +44,7 @@ fn reached_by_a_stranger(house: &House, command: Command) -> Command {
 
 /// By the variable that many programs know, by an argument, and by the configuration file.
 fn shown() {
-    let house = House::open(Transport::Tls, &[]);
+    let house = own_certificate();
     assert_trusted(&house, &[], |command| house.serve.reached_by(command));
     let certificate = house.serve.certificate.as_ref().unwrap().to_str().unwrap();
     assert_trusted(&house, &["--ca-file", certificate], |command| {
@@ -58,7 +62,7 @@ fn shown() {
 
 /// Neither for requests nor for tunnels.
 fn strangers() {
-    let (house, other) = (House::open(Transport::Tls, &[]), House::open(Transport::Tls, &[]));
+    let (house, other) = (own_certificate(), own_certificate());
     let id = house.id.as_str();
     let wrong = other.serve.certificate.as_ref().unwrap().to_str().unwrap();
     for words in [
@@ -86,6 +90,6 @@ fn strangers() {
 
 /// It tells where its certificate is, to its own user.
 fn own_server() {
-    let house = House::open(Transport::Tls, &[]);
+    let house = own_certificate();
     assert_trusted(&house, &[], |command| command);
 }
