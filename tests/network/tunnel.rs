@@ -214,6 +214,8 @@ async fn meets(house: Arc<OwnersHouse>, case: &Case) {
     let owner = house.owner();
     let session = owner.client.create_session().await.unwrap();
     let (id, host_key) = (session.id(), session.ssh_host_key().unwrap());
+    session.ssh().await.unwrap().run_command("true").await.unwrap();
+    let agent = house.agent(&session);
     let proxy = FaultProxy::before(&house.address()).await;
     let once = owner.client_at(proxy.url()).retries(RetryPolicy::none());
     let once = once.build().unwrap();
@@ -240,6 +242,8 @@ async fn meets(house: Arc<OwnersHouse>, case: &Case) {
     judge(expected, &repeated, RIGHT).unwrap();
     assert_eq!(proxy.tunnels() - before, tunnels);
 
+    // Each of the two clients may still have a connection for the command and one for each file.
+    agent.assert_bounded(&[2; 6]);
     let alive: Vec<_> = owner.sessions().await.iter().map(Session::id).collect();
     assert_eq!(alive, [id]);
     session.delete().await.unwrap();

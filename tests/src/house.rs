@@ -4,8 +4,10 @@ use std::path::Path;
 
 use sandbox_api_contract::Tap;
 use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
-use sandbox_sessions::SessionsClient;
+use sandbox_sessions::{Session, SessionsClient};
 use tokio::runtime::Runtime;
+
+use crate::Agent;
 
 /// A server whose sessions end with it, and the runtime that it and the trials run on. It is reached through a tap,
 /// which holds what is said against the API's document.
@@ -74,6 +76,14 @@ impl House {
     /// What listens to all that is said to the server and by it.
     pub fn tap(&self) -> &Tap {
         &self.tap
+    }
+
+    /// The agent of a session of this house, which has been used.
+    ///
+    /// # Panics
+    /// When there is no such session.
+    pub fn agent(&self, session: &Session) -> Agent {
+        Agent::of(self.state(), session.id())
     }
 
     /// Where the server keeps what it knows of its sessions.

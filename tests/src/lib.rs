@@ -10,6 +10,7 @@
     reason = "all of this is part of tests"
 )]
 
+mod agent;
 pub mod calls;
 pub mod fault;
 mod fault_proxy;
@@ -23,6 +24,7 @@ mod server;
 pub mod suite;
 pub mod traces;
 
+pub use self::agent::{Agent, session_directory};
 pub use self::fault_proxy::{FaultProxy, can_vanish, swallow};
 pub use self::house::House;
 pub use self::owners::{Owner, OwnersHouse};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use contract_tests::{Player, ServerProcess, say, trials, wait_for_nod};
+use contract_tests::{Agent, Player, ServerProcess, say, trials, wait_for_nod};
 use futures_util::{StreamExt, stream};
 use libtest_mimic::Trial;
 use sandbox_sessions::{Session, SessionsClient};
@@ -11,7 +11,6 @@ use sandbox_tunnel::{ExecEvent, ExecRequest, SshClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-use crate::agent::Agent;
 use crate::house::{House, connect};
 use crate::server;
 

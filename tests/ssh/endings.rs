@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contract_tests::{Player, say, trials};
+use contract_tests::{Agent, Player, say, trials};
 use futures_util::{StreamExt, stream};
 use libtest_mimic::Trial;
 use sandbox_sessions::ssh::{Create, ExecEvent};
@@ -15,7 +15,6 @@ use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::Agent;
 use crate::house::House;
 use crate::server;
 

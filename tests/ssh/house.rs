@@ -7,7 +7,6 @@ use sandbox_sessions::{Session, SessionSshClient, SessionsClient};
 use sandbox_tunnel::{Auth, HostKey, SshClient, SshConfig};
 use secrecy::ExposeSecret;
 
-use crate::agent::Agent;
 use crate::server;
 
 pub(crate) struct House {
@@ -39,10 +38,6 @@ impl House {
 
     pub(crate) fn token(&self) -> &str {
         self.token.secret().expose_secret()
-    }
-
-    pub(crate) fn agent(&self, session: &Session) -> Agent {
-        Agent::of(self.state(), session.id())
     }
 
     pub(crate) async fn session(&self) -> Session {

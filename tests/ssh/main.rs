@@ -9,7 +9,6 @@
     reason = "a test without the standard harness does not count as one for these lints"
 )]
 
-mod agent;
 mod bulk;
 mod commands;
 mod cycles;

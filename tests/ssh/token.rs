@@ -10,12 +10,11 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use contract_tests::trials;
+use contract_tests::{session_directory, trials};
 use libtest_mimic::Trial;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
-use crate::agent::session_directory;
 use crate::house::House;
 
 pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {

@@ -3,19 +3,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use contract_tests::Process;
 use sandbox_agent::memory;
 use sandbox_sessions::SessionId;
 
+use crate::Process;
+
 /// One agent, and what it took when it was first looked at.
-pub(crate) struct Agent {
-    pub(crate) process: Process,
+pub struct Agent {
+    /// Its process.
+    pub process: Process,
     before: u64,
 }
 
 impl Agent {
     /// To be called once the session has been used: what a program maps of itself is no news then.
-    pub(crate) fn of(state: &Path, session: SessionId) -> Self {
+    ///
+    /// # Panics
+    /// When the server that keeps its state there has no such session.
+    pub fn of(state: &Path, session: SessionId) -> Self {
         let record = fs::read(session_directory(state, session).join("record.json")).expect("a record");
         let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
         let process = Process(record["sandbox"]["pid"].as_u64().expect("a process") as u32);
@@ -26,8 +31,11 @@ impl Agent {
     }
 
     /// Asserts that it never took more than is said of connections that had so many channels at the same time.
+    ///
+    /// # Panics
+    /// When it has taken more.
     #[track_caller]
-    pub(crate) fn assert_bounded(&self, channels_of_connections: &[usize]) {
+    pub fn assert_bounded(&self, channels_of_connections: &[usize]) {
         let bound: usize = channels_of_connections
             .iter()
             .map(|&channels| {
@@ -41,7 +49,10 @@ impl Agent {
 }
 
 /// Where a server keeps what is known about a session.
-pub(crate) fn session_directory(state: &Path, session: SessionId) -> PathBuf {
+///
+/// # Panics
+/// When it knows of none.
+pub fn session_directory(state: &Path, session: SessionId) -> PathBuf {
     // Ephemeral servers each have a directory of their own in the one they are given.
     let servers = fs::read_dir(state).expect("a directory").flatten();
     let mut sessions = servers.map(|server| server.path().join(format!("sessions/{session}")));
