@@ -28,6 +28,12 @@ pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
 /// Far less than keepalives and time-outs take.
 const PROMPTLY: Duration = Duration::from_secs(20);
 
+async fn promptly(what: &str, end: impl Future<Output = ()>) {
+    if timeout(PROMPTLY, end).await.is_err() {
+        panic!("{what} has no end");
+    }
+}
+
 /// The processes of a session beside its agent, the shell that looks, and whoever watches that one.
 async fn others(session: &Session) -> String {
     let look = "for p in /proc/[0-9]*; do p=${p#/proc/}; \
@@ -126,48 +132,80 @@ async fn a_deleted_session_ends_all_that_was_under_way(_: Arc<House>) {
             .into_future(),
     );
     assert!(reading.next().await.unwrap().is_some());
-    sleep(Duration::from_millis(300)).await;
-    assert!(
-        server.process().descriptors() >= many + 12,
-        "not all of it is under way"
-    );
+    // The last that began, and the command that waits.
+    let all_under_way =
+        "until ls -A | grep -q ^.upload- && grep -qszx '10[0]' /proc/[0-9]*/cmdline; do sleep 0.02; done";
+    promptly("the wait for all of it to begin", async {
+        session.run_command(all_under_way).await.unwrap();
+    })
+    .await;
     agent.assert_bounded(&[1; 8]);
     session.delete().await.unwrap();
     deleted.cancel();
 
-    let ends = async {
-        let lost = |error: Error| assert_eq!(error.kind(), ErrorKind::Connection, "{error:?}");
+    let lost = |error: Error| assert_eq!(error.kind(), ErrorKind::Connection, "{error:?}");
+    let kind = |error: Error| error.kind();
+    promptly("a program that writes", async {
         lost(loop {
             if let Err(error) = reading.next().await {
                 break error;
             }
         });
-        lost(writing.await.unwrap());
-        lost(quiet.next().await.unwrap_err());
+    })
+    .await;
+    promptly("a program that does not read", async {
+        lost(writing.await.unwrap())
+    })
+    .await;
+    promptly("a quiet program", async { lost(quiet.next().await.unwrap_err()) }).await;
+    promptly("reading a file", async {
         while file.read_exact(&mut [0; 1 << 16]).await.is_ok() {}
+    })
+    .await;
+    promptly("writing a file", async {
         while target.write_all(&[0; 1 << 16]).await.is_ok() {}
+    })
+    .await;
+    promptly("looking at a file", async {
         lost(sftp.metadata("target").await.unwrap_err());
+    })
+    .await;
+    promptly("a bare tunnel", async {
         let _ = tunnel.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    promptly("a command", async {
         let result = running.await.unwrap().unwrap();
         assert_eq!(
             (result.status(), result.exit_code()),
             (&CommandStatus::Failed, None)
         );
+    })
+    .await;
+    promptly("a download", async {
         lost(loop {
             if let Err(error) = download.chunk().await {
                 break error;
             }
         });
-        let kind = |error: Error| error.kind();
+    })
+    .await;
+    promptly("an upload", async {
         let refused = [ErrorKind::Operation, ErrorKind::SessionNotFound];
         assert!(refused.contains(&uploading.await.unwrap().map_err(kind).unwrap_err()));
+    })
+    .await;
+    promptly("the next command", async {
         let gone = ssh.run_command("true").await.map_err(kind);
         assert_eq!(gone.unwrap_err(), ErrorKind::SessionNotFound);
+    })
+    .await;
+    promptly("what the server has open", async {
         while server.process().descriptors() > many {
             sleep(Duration::from_millis(20)).await;
         }
-    };
-    timeout(PROMPTLY, ends).await.expect("it ends promptly");
+    })
+    .await;
     server.stop();
 }
 
