@@ -22,6 +22,7 @@ pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     trials![house, "endings":
         a_killed_client_leaves_no_process,
         a_deleted_session_ends_all_that_was_under_way,
+        what_is_asked_at_the_end_is_not_waited_for,
     ]
 }
 
@@ -207,6 +208,30 @@ async fn a_deleted_session_ends_all_that_was_under_way(_: Arc<House>) {
     })
     .await;
     server.stop();
+}
+
+/// The first question that fails is followed by others at once, while the connection is still being taken down. There are
+/// many ways for these to meet, of which each session shows one.
+async fn what_is_asked_at_the_end_is_not_waited_for(house: Arc<House>) {
+    for _ in 0..20 {
+        let (session, ssh) = house.ssh().await;
+        let sftp = ssh.sftp().await.unwrap();
+        let mut file = sftp.create("file", Create::New).await.unwrap();
+        let asking = tokio::spawn(async move {
+            let error = loop {
+                if let Err(error) = sftp.metadata(".").await {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::Connection, "{error:?}");
+            let next = sftp.remove_file("file").await.unwrap_err();
+            assert_eq!(next.kind(), ErrorKind::Connection, "{next:?}");
+            let _ = file.write_all(&[0; 1 << 10]).await;
+            file.shutdown().await.unwrap_err();
+        });
+        session.delete().await.unwrap();
+        promptly("what is asked", async { asking.await.unwrap() }).await;
+    }
 }
 
 /// The role of a client: reads and writes much, also through SFTP, and waits for what does not end.

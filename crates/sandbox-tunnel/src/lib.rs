@@ -39,6 +39,7 @@ mod client;
 mod config;
 #[cfg(feature = "connect")]
 mod connect;
+mod ending;
 mod error;
 mod exec;
 #[cfg(unix)]

@@ -22,7 +22,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Error, ErrorKind, Phase, SshClient, config::MAX_PACKET};
+use crate::{
+    Error, ErrorKind, Phase, SshClient,
+    config::MAX_PACKET,
+    ending::{AwaitedEnd, Ending},
+};
 
 /// An SFTP session: its own channel, many requests at once.
 ///
@@ -69,10 +73,11 @@ pub struct Sftp(Arc<Inner>);
 
 struct Inner {
     session: SftpSession,
+    ending: Ending,
     // Keeps the connection alive.
     client: SshClient,
     /// For what the library's session cannot say; opened when it is needed.
-    extended: OnceCell<RawSftpSession>,
+    extended: OnceCell<(RawSftpSession, Ending)>,
 }
 
 /// An open file. Reads and writes are pipelined.
@@ -99,7 +104,11 @@ struct Inner {
 /// # Ok(())
 /// # }
 /// ```
-pub struct SftpFile(fs::File);
+pub struct SftpFile {
+    file: fs::File,
+    ending: Ending,
+    end: AwaitedEnd,
+}
 
 /// What to do about a file of the same name.
 ///
@@ -199,13 +208,27 @@ pub struct DirEntry {
 
 impl Sftp {
     pub(crate) async fn start(client: &SshClient) -> Result<Self, Error> {
-        let channel = subsystem(client).await?;
-        let session = started(client, SftpSession::new_with_config(channel, config(client))).await?;
+        let (stream, ending) = Ending::of(subsystem(client).await?);
+        let session = started(client, SftpSession::new_with_config(stream, config(client))).await?;
         Ok(Self(Arc::new(Inner {
             session,
+            ending,
             client: client.clone(),
             extended: OnceCell::new(),
         })))
+    }
+
+    /// The answer to a call of the session.
+    async fn answer<T>(&self, call: impl Future<Output = Result<T, SftpError>>) -> Result<T, Error> {
+        self.0.ending.or(call).await.map_err(failed)
+    }
+
+    fn file(&self, file: fs::File) -> SftpFile {
+        SftpFile {
+            file,
+            ending: self.0.ending.clone(),
+            end: self.0.ending.awaited(),
+        }
     }
 
     /// Opens a file for reading.
@@ -214,7 +237,8 @@ impl Sftp {
     ///
     /// Where there is no such file, or it may not be read.
     pub async fn open(&self, path: &str) -> Result<SftpFile, Error> {
-        self.0.session.open(path).await.map(SftpFile).map_err(failed)
+        let file = self.answer(self.0.session.open(path)).await?;
+        Ok(self.file(file))
     }
 
     /// Makes a file and opens it for writing.
@@ -230,10 +254,11 @@ impl Sftp {
                 Create::Truncate => OpenFlags::TRUNCATE,
                 Create::Keep => OpenFlags::READ,
             };
-        match self.0.session.open_with_flags(path, flags).await {
-            Ok(file) => Ok(SftpFile(file)),
+        let opening = self.0.session.open_with_flags(path, flags);
+        match self.0.ending.or(opening).await {
+            Ok(file) => Ok(self.file(file)),
             // Version 3 of the protocol has no code for "exists already".
-            Err(error) if create == Create::New && self.0.session.symlink_metadata(path).await.is_ok() => {
+            Err(error) if create == Create::New && self.symlink_metadata(path).await.is_ok() => {
                 Err(Error::caused_by(Phase::Sftp, ErrorKind::AlreadyExists, error))
             }
             Err(error) => Err(failed(error)),
@@ -246,12 +271,8 @@ impl Sftp {
     ///
     /// Where it leads nowhere.
     pub async fn metadata(&self, path: &str) -> Result<Metadata, Error> {
-        self.0
-            .session
-            .metadata(path)
-            .await
-            .map(Metadata::from)
-            .map_err(failed)
+        let attributes = self.answer(self.0.session.metadata(path)).await?;
+        Ok(attributes.into())
     }
 
     /// What a path itself is, which may be a link.
@@ -260,12 +281,8 @@ impl Sftp {
     ///
     /// Where there is no such file.
     pub async fn symlink_metadata(&self, path: &str) -> Result<Metadata, Error> {
-        self.0
-            .session
-            .symlink_metadata(path)
-            .await
-            .map(Metadata::from)
-            .map_err(failed)
+        let attributes = self.answer(self.0.session.symlink_metadata(path)).await?;
+        Ok(attributes.into())
     }
 
     /// The entries of a directory, without `.` and `..`, in no particular order.
@@ -274,7 +291,7 @@ impl Sftp {
     ///
     /// Where it is no directory, or may not be read.
     pub async fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>, Error> {
-        let entries = self.0.session.read_dir(path).await.map_err(failed)?;
+        let entries = self.answer(self.0.session.read_dir(path)).await?;
         Ok(entries
             .map(|entry| DirEntry {
                 name: entry.file_name(),
@@ -289,7 +306,7 @@ impl Sftp {
     ///
     /// Where it cannot be made, or exists.
     pub async fn create_dir(&self, path: &str) -> Result<(), Error> {
-        self.0.session.create_dir(path).await.map_err(failed)
+        self.answer(self.0.session.create_dir(path)).await
     }
 
     /// Makes a directory and those above it, as far as they are missing.
@@ -329,7 +346,7 @@ impl Sftp {
     ///
     /// Where it cannot.
     pub async fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
-        self.0.session.rename(from, to).await.map_err(failed)
+        self.answer(self.0.session.rename(from, to)).await
     }
 
     /// Gives a file a new name, in place of whatever file has it, in one step. The server has to know OpenSSH's
@@ -339,7 +356,7 @@ impl Sftp {
     ///
     /// Where it cannot.
     pub async fn replace(&self, from: &str, to: &str) -> Result<(), Error> {
-        let extended = self
+        let (extended, ending) = self
             .0
             .extended
             .get_or_try_init(|| extended(&self.0.client))
@@ -351,11 +368,8 @@ impl Sftp {
         };
         let names = ser::to_bytes(&names)
             .map_err(|error| Error::caused_by(Phase::Sftp, ErrorKind::Protocol, error))?;
-        match extended
-            .extended(POSIX_RENAME, names.to_vec())
-            .await
-            .map_err(failed)?
-        {
+        let renaming = extended.extended(POSIX_RENAME, names.to_vec());
+        match ending.or(renaming).await.map_err(failed)? {
             Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
             Packet::Status(status) => Err(failed(SftpError::Status(status))),
             _ => Err(failed(SftpError::UnexpectedPacket)),
@@ -368,7 +382,7 @@ impl Sftp {
     ///
     /// Where it cannot.
     pub async fn remove_file(&self, path: &str) -> Result<(), Error> {
-        self.0.session.remove_file(path).await.map_err(failed)
+        self.answer(self.0.session.remove_file(path)).await
     }
 
     /// Removes an empty directory.
@@ -377,7 +391,7 @@ impl Sftp {
     ///
     /// Where it cannot, or is not empty.
     pub async fn remove_dir(&self, path: &str) -> Result<(), Error> {
-        self.0.session.remove_dir(path).await.map_err(failed)
+        self.answer(self.0.session.remove_dir(path)).await
     }
 
     /// Makes a symbolic link at `link` that says `target`.
@@ -387,7 +401,7 @@ impl Sftp {
     /// Where it cannot.
     pub async fn symlink(&self, target: &str, link: &str) -> Result<(), Error> {
         // OpenSSH put the two into the opposite order of the specification, and every server followed.
-        self.0.session.symlink(target, link).await.map_err(failed)
+        self.answer(self.0.session.symlink(target, link)).await
     }
 
     /// What a symbolic link says.
@@ -396,7 +410,7 @@ impl Sftp {
     ///
     /// Where it is none.
     pub async fn read_link(&self, path: &str) -> Result<String, Error> {
-        self.0.session.read_link(path).await.map_err(failed)
+        self.answer(self.0.session.read_link(path)).await
     }
 
     /// The absolute path that a path, followed through links, leads to.
@@ -405,7 +419,7 @@ impl Sftp {
     ///
     /// Where it leads nowhere.
     pub async fn canonicalize(&self, path: &str) -> Result<String, Error> {
-        self.0.session.canonicalize(path).await.map_err(failed)
+        self.answer(self.0.session.canonicalize(path)).await
     }
 
     /// Sets the permission bits of a file.
@@ -414,11 +428,8 @@ impl Sftp {
     ///
     /// Where it cannot.
     pub async fn set_permissions(&self, path: &str, permissions: u32) -> Result<(), Error> {
-        self.0
-            .session
-            .set_metadata(path, attributes(permissions))
+        self.answer(self.0.session.set_metadata(path, attributes(permissions)))
             .await
-            .map_err(failed)
     }
 
     /// Sets when a file was last changed, in seconds since 1970.
@@ -428,7 +439,7 @@ impl Sftp {
             mtime: Some(seconds),
             ..FileAttributes::empty()
         };
-        self.0.session.set_metadata(path, times).await.map_err(failed)
+        self.answer(self.0.session.set_metadata(path, times)).await
     }
 }
 
@@ -439,7 +450,8 @@ impl SftpFile {
     ///
     /// Where the connection ended.
     pub async fn metadata(&self) -> Result<Metadata, Error> {
-        self.0.metadata().await.map(Metadata::from).map_err(failed)
+        let attributes = self.ending.or(self.file.metadata()).await.map_err(failed)?;
+        Ok(attributes.into())
     }
 
     /// Sets the permission bits of the open file.
@@ -448,7 +460,7 @@ impl SftpFile {
     ///
     /// Where it cannot.
     pub async fn set_permissions(&self, permissions: u32) -> Result<(), Error> {
-        self.0.set_metadata(attributes(permissions)).await.map_err(failed)
+        self.set(attributes(permissions)).await
     }
 
     /// Cuts the open file off behind `size` bytes.
@@ -457,7 +469,12 @@ impl SftpFile {
             size: Some(size),
             ..FileAttributes::empty()
         };
-        self.0.set_metadata(size).await.map_err(failed)
+        self.set(size).await
+    }
+
+    async fn set(&self, attributes: FileAttributes) -> Result<(), Error> {
+        let setting = self.file.set_metadata(attributes);
+        self.ending.or(setting).await.map_err(failed)
     }
 }
 
@@ -490,10 +507,11 @@ async fn started<T>(
         .map_err(|error| Error::caused_by(Phase::Start, ErrorKind::Disconnected, error))
 }
 
-async fn extended(client: &SshClient) -> Result<RawSftpSession, Error> {
-    let session = RawSftpSession::new_with_config(subsystem(client).await?, config(client));
+async fn extended(client: &SshClient) -> Result<(RawSftpSession, Ending), Error> {
+    let (stream, ending) = Ending::of(subsystem(client).await?);
+    let session = RawSftpSession::new_with_config(stream, config(client));
     started(client, session.init()).await?;
-    Ok(session)
+    Ok((session, ending))
 }
 
 /// What it means that reading or writing an open file failed.
@@ -554,7 +572,9 @@ impl AsyncRead for SftpFile {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.file).poll_read(cx, buf);
+        this.end.or(polled, cx)
     }
 }
 
@@ -564,25 +584,33 @@ impl AsyncWrite for SftpFile {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.file).poll_write(cx, bytes);
+        this.end.or(polled, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.file).poll_flush(cx);
+        this.end.or(polled, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.file).poll_shutdown(cx);
+        this.end.or(polled, cx)
     }
 }
 
 impl AsyncSeek for SftpFile {
     fn start_seek(mut self: Pin<&mut Self>, position: std::io::SeekFrom) -> std::io::Result<()> {
-        Pin::new(&mut self.0).start_seek(position)
+        Pin::new(&mut self.file).start_seek(position)
     }
 
     fn poll_complete(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<u64>> {
-        Pin::new(&mut self.0).poll_complete(cx)
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.file).poll_complete(cx);
+        this.end.or(polled, cx)
     }
 }
 
