@@ -139,8 +139,8 @@ impl Place {
 
 /// A running `sandbox serve`, ended with the test, and its sessions with it: they would outlive it.
 ///
-/// Commands reach it through a tap, which holds what is said against the API's document; but not those that find it by
-/// themselves.
+/// Commands reach it through a tap, which holds what is said against the API's document, also if they find it
+/// by its file, unless that names a certificate.
 pub(crate) struct Serve {
     child: Child,
     _tap: Option<Tap>,
@@ -273,7 +273,7 @@ struct Reached {
 
 /// Puts a tap before a server, which speaks to clients as the server does.
 fn tapped(place: &Place, server: Reached) -> (Option<Tap>, Reached) {
-    let tap = match server.certificate {
+    let tap = match &server.certificate {
         None => Tap::before(&server.url),
         Some(file) => {
             let certificate = std::fs::read_to_string(file).expect("a certificate");
@@ -290,7 +290,20 @@ fn tapped(place: &Place, server: Reached) -> (Option<Tap>, Reached) {
         url: tap.url(),
         certificate: file,
     };
+    if reached.certificate.is_none() {
+        lead_by_file(place, &server.url, &reached.url);
+    }
     (Some(tap), reached)
+}
+
+/// Has commands that find the server by its file find the tap. The file stays the server's own, with its lock.
+fn lead_by_file(place: &Place, server: &str, tap: &str) {
+    let file = place.directory.path().join("sandbox/server.json");
+    if let Ok(text) = std::fs::read_to_string(&file)
+        && text.contains(server)
+    {
+        std::fs::write(&file, text.replace(server, tap)).expect("it is written");
+    }
 }
 
 pub(crate) fn send(child: &Child, signal: Signal) {
