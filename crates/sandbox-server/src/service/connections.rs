@@ -24,8 +24,10 @@ const IDLE: Duration = Duration::from_secs(10);
 /// that is kept of a session: a server of a thousand sessions does not keep a thousand of them.
 const MOST_IDLE: usize = 256;
 
-/// Channels after which a connection is replaced: the protocol library remembers each of them.
-const CHANNELS: u64 = 2000;
+/// Channels after which a connection is replaced: the protocol library remembers each of them, at both ends, and a
+/// session that is never idle keeps its connection. So an agent keeps less than a mebibyte of them, for a handshake in
+/// so many commands.
+const CHANNELS: u64 = 200;
 
 /// One kept connection per session, for commands. It is made with the session or when it is needed, made anew when it
 /// was lost, and closed when nobody has used it for a while, so that an idle session costs little.
