@@ -82,10 +82,11 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// An answer with a body and its length.
+/// An answer with a body and its length, after which the connection is closed. It says so: a client may put a
+/// connection that nothing was said about into its pool, and send its next request on it while the end is on its way.
 pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!(
-        "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
