@@ -10,33 +10,33 @@ use crate::samples::{self, Samples};
 
 const PROGRAM: &str = include_str!("paramiko_sftp.py");
 
+/// How long it takes to copy one sample.
+///
 /// # Errors
+///
 /// Why it cannot be measured.
-pub(crate) fn median_of(
-    rounds: usize,
+pub(crate) fn copy(
     sshd: &Sshd,
     samples: &Samples,
     direction: Direction,
     name: &str,
 ) -> Result<Duration, String> {
     let (here, there) = (samples.path(name), sshd.directory.join(name));
-    let (method, arrived) = match direction {
-        Direction::Up => ("put", there.clone()),
-        Direction::Down => ("get", samples.path("fetched")),
-    };
-    let copy = || {
-        samples::remove(&arrived);
-        match direction {
-            Direction::Up => run(sshd, method, &here, &there),
-            Direction::Down => run(sshd, method, &there, &arrived),
+    let (time, arrived) = match direction {
+        Direction::Up => {
+            samples::remove(&there);
+            (run(sshd, "put", &here, &there)?, there)
+        }
+        Direction::Down => {
+            let fetched = samples.path("fetched");
+            samples::remove(&fetched);
+            (run(sshd, "get", &there, &fetched)?, fetched)
         }
     };
-    let mut times = vec![copy()?];
-    samples.compare(name, &arrived);
-    for _ in 1..rounds {
-        times.push(copy()?);
+    if samples.is_first(format!("paramiko {direction} {name}")) {
+        samples.compare(name, &arrived);
     }
-    Ok(crate::median(times))
+    Ok(time)
 }
 
 fn run(sshd: &Sshd, method: &str, from: &Path, to: &Path) -> Result<Duration, String> {
