@@ -2,12 +2,16 @@
 
 use std::{
     collections::VecDeque,
+    io,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
+    net::unix::pipe::Sender,
     sync::Notify,
 };
 
@@ -34,6 +38,41 @@ struct State {
     bytes: usize,
     finished: bool,
     discarded: bool,
+    /// Takes what fits while nothing is queued: no copy, no other task to wake.
+    pipe: Option<Arc<Sender>>,
+}
+
+impl State {
+    /// Writes what can be written at once and in order, and gives the rest.
+    fn pass_on<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let pipe = self.pipe.as_ref().filter(|_| self.bytes == 0);
+        // An error is seen again by who drains the queue.
+        let written = pipe.and_then(|pipe| pipe.try_write(bytes).ok());
+        bytes.get(written.unwrap_or(0)..).unwrap_or_default()
+    }
+}
+
+/// The queue's view of a pipe.
+struct Shared<'a>(&'a Sender);
+
+impl AsyncWrite for Shared<'_> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            match self.0.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// The peer sent more than is kept.
@@ -48,10 +87,14 @@ impl Input {
         })
     }
 
-    /// Queues bytes, or drops them if nobody will read them.
+    /// Passes bytes on or queues them, or drops them if nobody will read them.
     pub(crate) fn push(&self, bytes: &[u8]) -> Result<(), Overflow> {
         let mut state = self.lock();
         if state.discarded || state.finished {
+            return Ok(());
+        }
+        let bytes = state.pass_on(bytes);
+        if bytes.is_empty() {
             return Ok(());
         }
         if state.bytes + bytes.len() > LIMIT || !self.flow.queue(bytes.len()) {
@@ -84,6 +127,14 @@ impl Input {
         drop(state);
         self.flow.unqueue(bytes);
         self.changed.notify_one();
+    }
+
+    /// As [`drain`](Self::drain), and past the queue what the pipe takes at once. Closes the pipe.
+    pub(crate) async fn drain_into(&self, pipe: Sender) {
+        let pipe = Arc::new(pipe);
+        self.lock().pipe = Some(Arc::clone(&pipe));
+        self.drain(&mut Shared(&pipe)).await;
+        self.lock().pipe = None;
     }
 
     /// Writes what comes in until it ends, or the writer does.
@@ -158,6 +209,32 @@ mod tests {
         input.finish();
         let (mut writer, mut reader) = duplex(1000);
         let draining = tokio::spawn(async move { input.drain(&mut writer).await });
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).await.unwrap();
+        draining.await.unwrap();
+        assert!(received == sent);
+        assert_eq!(flow.queued(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_pipe_takes_at_once_is_not_queued() {
+        let (input, flow) = queue();
+        let (pipe, mut reader) = tokio::net::unix::pipe::pipe().unwrap();
+        pipe.writable().await.unwrap();
+        let draining = tokio::spawn({
+            let input = Arc::clone(&input);
+            async move { input.drain_into(pipe).await }
+        });
+        tokio::task::yield_now().await;
+        let sent: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7) as u8).collect();
+        let (at_once, more) = sent.split_at(10_000);
+        assert!(input.push(at_once).is_ok());
+        assert_eq!(flow.queued(), 0);
+        for piece in more.chunks(77_777) {
+            assert!(input.push(piece).is_ok());
+        }
+        assert!(flow.queued() > 1 << 20, "a pipe does not hold that much");
+        input.finish();
         let mut received = Vec::new();
         reader.read_to_end(&mut received).await.unwrap();
         draining.await.unwrap();

@@ -112,11 +112,11 @@ impl Wiring {
     pub(crate) fn connect(self, input: Arc<Input>, outlet: Arc<Outlet>, stop: CancellationToken) -> Output {
         match self {
             Self::Pipes {
-                mut stdin,
+                stdin,
                 stdout,
                 stderr,
             } => {
-                tokio::spawn(async move { input.drain(&mut stdin).await });
+                tokio::spawn(async move { input.drain_into(stdin).await });
                 Box::pin(async move {
                     let stdout = outlet.pump(stdout, Stream::Stdout, &stop);
                     let stderr = outlet.pump(stderr, Stream::Stderr, &stop);

@@ -4,6 +4,7 @@
 //! It serves one client on standard input and output. Calls block, which holds up nobody else.
 
 mod attributes;
+mod contents;
 mod directory;
 mod extensions;
 mod file;
@@ -12,15 +13,12 @@ mod server;
 mod status;
 mod stdio;
 
-use std::io;
+use std::{io, sync::Arc};
 
-use tokio::{io::BufReader, sync::oneshot};
+use tokio::sync::oneshot;
 
-use self::{server::Server, stdio::Stdio};
+use self::{contents::Contents, server::Server, stdio::Stdio};
 use crate::heap;
-
-/// Small requests are read together, large ones past the buffer.
-const READ_AHEAD: usize = 4 << 10;
 
 /// Serves until standard input ends; gives the exit code.
 pub(crate) fn run() -> i32 {
@@ -39,9 +37,10 @@ fn serve() -> io::Result<()> {
     heap::reuse_large_buffers();
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
-        let stdio = BufReader::with_capacity(READ_AHEAD, Stdio::new()?);
+        let handles = Arc::default();
+        let stdio = Stdio::new(Contents::new(Arc::clone(&handles)))?;
         let (done, ended) = oneshot::channel();
-        russh_sftp::server::run(stdio, Server::new(done)).await;
+        russh_sftp::server::run(stdio, Server::new(handles, done)).await;
         // The library serves in a task of its own and drops the server when it ends.
         let _ = ended.await;
         Ok(())

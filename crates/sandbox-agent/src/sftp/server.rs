@@ -1,11 +1,14 @@
 //! The requests of SFTP version 3.
 
-use std::{collections::HashMap, fs, os::unix::fs::FileExt, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use russh_sftp::{
-    protocol::{
-        Attrs, Data, File, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version,
-    },
+    protocol::{Attrs, File, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version},
     server::Handler,
 };
 use rustix::{
@@ -22,19 +25,20 @@ use super::{
     status::{Failed, done},
 };
 
-/// One client's server. Relative paths begin where the process was started.
+/// One client's server, but for reading and writing, which [`Contents`](super::contents::Contents) answers. Relative paths begin where the process was started.
 pub(super) struct Server {
-    handles: Handles,
+    handles: Arc<Mutex<Handles>>,
     /// Dropped with the server, which tells that the client is gone.
     _done: oneshot::Sender<()>,
 }
 
 impl Server {
-    pub(super) fn new(done: oneshot::Sender<()>) -> Self {
-        Self {
-            handles: Handles::default(),
-            _done: done,
-        }
+    pub(super) fn new(handles: Arc<Mutex<Handles>>, done: oneshot::Sender<()>) -> Self {
+        Self { handles, _done: done }
+    }
+
+    fn handles(&self) -> MutexGuard<'_, Handles> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,25 +105,13 @@ impl Handler for Server {
         attributes: FileAttributes,
     ) -> Result<Handle, Failed> {
         let handle = self
-            .handles
+            .handles()
             .add_file(|| file::open(path(&filename), flags, &attributes))?;
         Ok(Handle { id, handle })
     }
 
     async fn close(&mut self, id: u32, handle: String) -> Result<Status, Failed> {
-        self.handles.close(&handle)?;
-        Ok(done(id))
-    }
-
-    async fn read(&mut self, id: u32, handle: String, offset: u64, length: u32) -> Result<Data, Failed> {
-        Ok(Data {
-            id,
-            data: file::read(self.handles.file(&handle)?, offset, length)?,
-        })
-    }
-
-    async fn write(&mut self, id: u32, handle: String, offset: u64, data: Vec<u8>) -> Result<Status, Failed> {
-        self.handles.file(&handle)?.write_all_at(&data, offset)?;
+        self.handles().close(&handle)?;
         Ok(done(id))
     }
 
@@ -140,7 +132,7 @@ impl Handler for Server {
     async fn fstat(&mut self, id: u32, handle: String) -> Result<Attrs, Failed> {
         Ok(Attrs {
             id,
-            attrs: attributes::of(&sys::fstat(self.handles.file(&handle)?)?),
+            attrs: attributes::of(&sys::fstat(self.handles().file(&handle)?)?),
         })
     }
 
@@ -160,19 +152,21 @@ impl Handler for Server {
         handle: String,
         attributes: FileAttributes,
     ) -> Result<Status, Failed> {
-        file::set_attributes(self.handles.file(&handle)?, &attributes)?;
+        file::set_attributes(self.handles().file(&handle)?, &attributes)?;
         Ok(done(id))
     }
 
     async fn opendir(&mut self, id: u32, filename: String) -> Result<Handle, Failed> {
-        let handle = self.handles.add_directory(|| Directory::open(path(&filename)))?;
+        let handle = self
+            .handles()
+            .add_directory(|| Directory::open(path(&filename)))?;
         Ok(Handle { id, handle })
     }
 
     async fn readdir(&mut self, id: u32, handle: String) -> Result<Name, Failed> {
         Ok(Name {
             id,
-            files: self.handles.directory(&handle)?.next()?,
+            files: self.handles().directory(&handle)?.next()?,
         })
     }
 
@@ -220,6 +214,6 @@ impl Handler for Server {
     }
 
     async fn extended(&mut self, id: u32, request: String, data: Vec<u8>) -> Result<Packet, Failed> {
-        extensions::serve(id, &request, data, &self.handles)
+        extensions::serve(id, &request, data, &self.handles())
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use russh_sftp::{
-    protocol::{Status, StatusCode},
+    protocol::{Packet, Status, StatusCode},
     server::StatusReply,
 };
 use rustix::io::Errno;
@@ -26,6 +26,16 @@ impl Failed {
     /// The end of a file or directory, which the protocol reports as a failure.
     pub(super) fn end() -> Self {
         Self::new(StatusCode::Eof, "end of file")
+    }
+
+    /// What the protocol library makes of it where it answers.
+    pub(super) fn answer(self, id: u32) -> Packet {
+        Packet::from(Status {
+            id,
+            status_code: self.code,
+            error_message: self.message,
+            language_tag: "en-US".to_owned(),
+        })
     }
 }
 
