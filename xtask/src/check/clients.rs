@@ -35,6 +35,11 @@ const CLIENTS: [Client; 6] = [
         package: "python3-paramiko",
     },
     Client {
+        name: "umoci",
+        check: &[&["umoci", "--version"]],
+        package: "umoci",
+    },
+    Client {
         name: "newuidmap",
         check: &[&["sh", "-c", "command -v newuidmap"]],
         package: "uidmap",

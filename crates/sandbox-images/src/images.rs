@@ -1,0 +1,138 @@
+//! The whole: images by name.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use crate::layout::Layout;
+use crate::store::Store;
+use crate::{Digest, Image, ImageConfig, ImageName, Result};
+
+/// Images by name, on this machine. Cheap to clone; everything here blocks.
+///
+/// Several processes may have one store, and any of them may be killed at any moment.
+///
+/// ```no_run
+/// use sandbox_images::{ImageName, Images};
+///
+/// let images = Images::open("/var/lib/sandbox/images", Some(20 << 30))?;
+/// let name: ImageName = "python:3.11".parse()?;
+/// images.import("python-layout", &name)?;
+/// if let Some(leased) = images.find(&name)? {
+///     println!("{} is in {}", leased.digest, leased.tree.display());
+/// }
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Images {
+    store: Store,
+}
+
+/// What [`Images::prune`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// How many images.
+    pub images: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// An image that nobody removes while this is held.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Leased {
+    /// Of its manifest.
+    pub digest: Digest,
+    /// Its root directory, which nobody writes to.
+    pub tree: PathBuf,
+    /// What it says of itself.
+    pub config: ImageConfig,
+    /// Keeps it.
+    pub lease: Lease,
+}
+
+/// Keeps an image in the store for as long as a copy of its descriptor is open, in whatever process.
+#[derive(Debug)]
+pub struct Lease(OwnedFd);
+
+impl Lease {
+    pub(crate) fn new(locked: OwnedFd) -> Self {
+        Self(locked)
+    }
+}
+
+impl AsFd for Lease {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Images {
+    /// Opens the store in a directory, or makes it, and sweeps what killed processes left.
+    ///
+    /// With `max_bytes` whatever was used longest ago leaves it for want of room, but nothing that is in use.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) when the directory cannot be used.
+    pub fn open(dir: impl AsRef<Path>, max_bytes: Option<u64>) -> Result<Self> {
+        Store::open(dir.as_ref(), max_bytes).map(|store| Self { store })
+    }
+
+    /// The image of this name, if it is here. A name with a digest is that of an image, whatever its tag.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store).
+    pub fn find(&self, name: &ImageName) -> Result<Option<Leased>> {
+        let digest = match name.digest() {
+            Some(digest) => Some(*digest),
+            None => self.store.named(name)?,
+        };
+        match digest {
+            Some(digest) => self.store.image(&digest),
+            None => Ok(None),
+        }
+    }
+
+    /// Puts an image into the store, under a name that another may have had, from a directory in the [OCI image layout].
+    /// Of images for several platforms it takes that for this one.
+    ///
+    /// Devices and fifos are left out, and so are extended attributes, file capabilities among them; sparse files are
+    /// refused. Run as root it keeps
+    /// the owners of files; for anybody else all files are the user's own, and no program is setuid.
+    ///
+    /// [OCI image layout]: https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is no image for this platform,
+    /// [`Invalid`](crate::ErrorKind::Invalid) for one that breaks the rules,
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond a bound, [`Store`](crate::ErrorKind::Store).
+    pub fn import(&self, layout: impl AsRef<Path>, name: &ImageName) -> Result<Leased> {
+        let image = Layout::new(layout.as_ref()).import(&self.store)?;
+        self.store.name(name, image.digest)?;
+        Ok(image)
+    }
+
+    /// What is in the store, least recently used first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store).
+    pub fn list(&self) -> Result<Vec<Image>> {
+        self.store.list()
+    }
+
+    /// Forgets a name, and the image when it has no other and nobody uses it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), [`ErrorKind::Store`](crate::ErrorKind::Store).
+    pub fn remove(&self, name: &ImageName) -> Result<()> {
+        self.store.remove(name)
+    }
+
+    /// Removes every image that nobody uses, or only those without a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store).
+    pub fn prune(&self, only_unnamed: bool) -> Result<Pruned> {
+        self.store.prune(only_unnamed)
+    }
+}

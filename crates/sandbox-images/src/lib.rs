@@ -1,0 +1,20 @@
+//! OCI images for sandboxes: kept by content, unpacked into trees.
+//!
+//! [`Images`] is the whole of it: it finds an image by its [`ImageName`] and answers with a [`Leased`] tree that nobody
+//! removes for as long as the lease is held.
+
+mod digest;
+mod error;
+mod image;
+mod images;
+mod layout;
+mod manifest;
+mod name;
+mod store;
+mod unpack;
+
+pub use crate::digest::{Digest, ParseDigestError};
+pub use crate::error::{Error, ErrorKind, Result};
+pub use crate::image::{Image, ImageConfig};
+pub use crate::images::{Images, Lease, Leased, Pruned};
+pub use crate::name::{ImageName, ParseImageNameError};
