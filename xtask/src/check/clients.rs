@@ -14,7 +14,7 @@ struct Client {
     package: &'static str,
 }
 
-const CLIENTS: [Client; 6] = [
+const CLIENTS: [Client; 7] = [
     Client {
         name: "OpenSSH client",
         check: &[&["ssh", "-V"]],
