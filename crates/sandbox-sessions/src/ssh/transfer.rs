@@ -2,12 +2,11 @@ use std::future::IntoFuture;
 use std::path::PathBuf;
 
 use sandbox_tunnel::{TransferOptions, TransferProgress, Transferred};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{SessionSshClient, sftp::SessionSftp};
+use crate::Error;
 use crate::error::from_tunnel_error;
 use crate::requests::RequestFuture;
-use crate::{Error, ErrorKind};
 
 /// A file or a folder to be copied to a session, made by [`SessionSshClient::upload`]; awaiting it copies.
 ///
@@ -189,12 +188,10 @@ impl IntoFuture for SshUpload {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let sftp: SessionSftp = self.ssh.sftp().await?;
-            let copying = async move {
-                sftp.inner()
-                    .upload(&self.local, &self.remote, &self.options)
-                    .await
-            };
-            let done = beside_its_connection(copying).await?;
+            let done = sftp
+                .inner()
+                .upload(&self.local, &self.remote, &self.options)
+                .await;
             done.map_err(|error| from_tunnel_error(error).during("upload over SSH"))
         })
     }
@@ -207,26 +204,11 @@ impl IntoFuture for SshDownload {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let sftp: SessionSftp = self.ssh.sftp().await?;
-            let copying = async move {
-                sftp.inner()
-                    .download(&self.remote, &self.local, &self.options)
-                    .await
-            };
-            let done = beside_its_connection(copying).await?;
+            let done = sftp
+                .inner()
+                .download(&self.remote, &self.local, &self.options)
+                .await;
             done.map_err(|error| from_tunnel_error(error).during("download over SSH"))
         })
     }
-}
-
-/// Polls a transfer in a task of its own, which the runtime keeps near that of the connection. The future of `block_on`
-/// is polled by another thread, which every packet would have to wake. Dropping this ends the transfer.
-async fn beside_its_connection<T: Send + 'static>(
-    transfer: impl Future<Output = T> + Send + 'static,
-) -> Result<T, Error> {
-    let task = AbortOnDropHandle::new(tokio::spawn(transfer));
-    task.await.map_err(|error| match error.try_into_panic() {
-        // An observer's.
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(error) => Error::new(ErrorKind::Connection, "the runtime is shutting down").with_source(error),
-    })
 }
