@@ -1,6 +1,7 @@
 //! What can go wrong with images.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The result of work on images.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -11,6 +12,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// There is no such image, or none for this platform.
     NotFound,
+    /// The registry wants credentials, or others.
+    Unauthorized,
+    /// The registry cannot be reached, or fails.
+    Unavailable,
     /// The image breaks the rules for images, or is hostile.
     Invalid,
     /// The image, or what is in it, is beyond a bound.
@@ -20,11 +25,13 @@ pub enum ErrorKind {
 }
 
 /// A failure: its kind, what was being done to which image, and the cause as [`source`](std::error::Error::source).
-#[derive(Debug)]
+///
+/// It can be cloned, since all who wait for one pull learn of its failure.
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -37,7 +44,7 @@ impl Error {
     }
 
     pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
+        self.source = Some(Arc::new(source));
         self
     }
 
