@@ -1,6 +1,6 @@
 //! What the server tells an agent at creation.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,12 @@ pub struct AgentConfig {
     /// How much one peer may ask for.
     #[serde(default)]
     pub limits: AgentLimits,
+    /// Variables of the image that commands start with, before those that a peer sets. They go before the agent's own.
+    #[serde(default)]
+    pub environment: Vec<(String, String)>,
+    /// Where commands start, if it is there; else in the workspace.
+    #[serde(default)]
+    pub working_dir: Option<PathBuf>,
 }
 
 /// How much one peer may ask for.

@@ -73,6 +73,8 @@ mod tests {
             session_key: None,
             expires_at: 0,
             limits: Default::default(),
+            environment: Vec::new(),
+            working_dir: None,
         };
         let open = Credentials::new(&config).unwrap();
         assert_eq!(open.without_proof("sandbox"), Some(Identity::User));

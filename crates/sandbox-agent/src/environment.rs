@@ -1,6 +1,6 @@
 //! The environment a command starts in.
 
-use std::{collections::BTreeMap, ffi::OsString, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::Path, time::Duration};
 
 use crate::{LINGER_VARIABLE, TIMEOUT_VARIABLE, place::Place};
 
@@ -52,17 +52,15 @@ impl Requested {
         Ok(())
     }
 
-    /// The whole environment: as after a login, with what was requested over it.
+    /// The whole environment: as after a login, with the image's over it, and with what was requested over that.
     pub(crate) fn complete(&self, place: &Place, term: Option<&str>) -> Vec<(OsString, OsString)> {
+        let pair = |(name, value): (&String, &String)| (name.into(), value.into());
         let mut all: BTreeMap<OsString, OsString> = base(place).into_iter().collect();
+        all.extend(place.environment.iter().map(|(name, value)| pair((name, value))));
         if let Some(term) = term {
             all.insert("TERM".into(), term.into());
         }
-        all.extend(
-            self.variables
-                .iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
+        all.extend(self.variables.iter().map(pair));
         all.into_iter().collect()
     }
 }
@@ -74,7 +72,10 @@ pub(crate) fn base(place: &Place) -> Vec<(OsString, OsString)> {
         ("LANG".into(), "C.UTF-8".into()),
         ("LOGNAME".into(), crate::USER.into()),
         ("PATH".into(), PATH.into()),
-        ("SHELL".into(), place.shell().into()),
+        (
+            "SHELL".into(),
+            place.shell().unwrap_or(Path::new("/bin/sh")).into(),
+        ),
         ("USER".into(), crate::USER.into()),
     ]
 }
@@ -138,5 +139,21 @@ mod tests {
         let homes: Vec<_> = environment.iter().filter(|(name, _)| name == "HOME").collect();
         assert_eq!(homes, [&("HOME".into(), "/elsewhere".into())]);
         assert!(environment.contains(&("TERM".into(), "xterm".into())));
+    }
+
+    #[test]
+    fn the_image_wins_over_the_login_and_the_request_over_the_image() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let place = Place {
+            environment: vec![pair("PATH", "/opt/bin"), pair("MODE", "image")],
+            ..Place::sandbox()
+        };
+        let mut requested = Requested::default();
+        requested.set("MODE", "request", false).unwrap();
+        let environment = requested.complete(&place, None);
+        for (name, value) in [("PATH", "/opt/bin"), ("MODE", "request"), ("USER", crate::USER)] {
+            assert!(environment.contains(&(name.into(), value.into())), "{name}");
+        }
+        assert!(!base(&place).contains(&("MODE".into(), "image".into())));
     }
 }

@@ -1,28 +1,31 @@
 //! Starting one program on one channel.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     io,
-    os::{fd::AsFd, unix::ffi::OsStrExt},
+    os::fd::AsFd,
     sync::{Arc, Weak},
 };
 
 use russh::Sig;
-use sandbox_isolation::{Process, Program, Spawn, Terminal};
+use sandbox_isolation::{ExitStatus, Process, Spawn, Terminal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    SFTP_ARGUMENT,
     agent::Agent,
     environment::{self, Requested},
     flow::Counted,
     input::Input,
     outlet::Outlet,
+    program::Chosen,
     run::Run,
     signal,
     terminal::{self, Size, TerminalRequest},
     wiring::{Theirs, Wiring},
 };
+
+/// The exit code of shells for a program that is not there.
+const NOT_FOUND: u8 = 127;
 
 /// What a channel asks to run.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +94,12 @@ pub(crate) fn start(
             terminal.as_ref().map(|terminal| terminal.term.as_str()),
         ),
     };
-    let (process, exited) = agent.reaper.spawn(&spawn(agent, what, environment, &theirs))?;
+    let chosen = match Chosen::new(&agent.place, what, &environment) {
+        Ok(chosen) => chosen,
+        Err(why) => return Ok(Running::never(outlet, why, counted)),
+    };
+    let spawn = spawn(agent, what, &chosen, environment, &theirs);
+    let (process, exited) = agent.reaper.spawn(&spawn)?;
     drop(theirs);
     let live = Arc::new(Live {
         input: Input::new(Arc::clone(&outlet.flow)),
@@ -119,37 +127,37 @@ pub(crate) fn start(
 fn spawn<'a>(
     agent: &'a Agent,
     what: What<'_>,
+    chosen: &'a Chosen,
     env: Vec<(OsString, OsString)>,
     theirs: &'a Theirs,
 ) -> Spawn<'a> {
-    let shell = agent.place.shell();
-    let name = shell.file_name().unwrap_or(shell.as_os_str());
-    let (program, arg0, args) = match what {
-        // The dash is how a shell knows that it is a login shell.
-        What::Shell => {
-            let mut login = OsString::from("-");
-            login.push(name);
-            (Program::Path(shell), login, vec![])
-        }
-        What::Command(line) => (
-            Program::Path(shell),
-            name.to_owned(),
-            vec!["-c".into(), OsStr::from_bytes(line).to_owned()],
-        ),
-        What::Sftp => (Program::Own, "sandbox-sftp".into(), vec![SFTP_ARGUMENT.into()]),
-    };
     Spawn {
-        program,
-        arg0,
-        args,
+        program: chosen.program(),
+        arg0: chosen.arg0.clone(),
+        args: chosen.args.clone(),
         env,
-        cwd: &agent.place.workspace,
+        cwd: match what {
+            What::Sftp => &agent.place.workspace,
+            What::Shell | What::Command(_) => agent.place.start(),
+        },
         stdio: [theirs.stdin.as_fd(), theirs.stdout.as_fd(), theirs.stderr.as_fd()],
         controlling_terminal: theirs.is_terminal,
     }
 }
 
 impl Running {
+    /// Of a program that there is not, which is told as a shell tells it.
+    fn never(outlet: &Arc<Outlet>, why: String, counted: Counted) -> Self {
+        let outlet = Arc::clone(outlet);
+        tokio::spawn(async move {
+            outlet.complain(format!("sandbox: {why}\n")).await;
+            outlet.report(ExitStatus::Code(NOT_FOUND), "").await;
+            outlet.closed.cancel();
+            drop(counted);
+        });
+        Self(Weak::new())
+    }
+
     /// Bytes for standard input.
     pub(crate) fn input(&self, bytes: &[u8]) {
         if let Some(live) = self.0.upgrade()

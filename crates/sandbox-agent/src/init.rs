@@ -48,6 +48,7 @@ fn serve(inside: Inside) -> io::Result<()> {
         listener,
         lifeline,
         processes,
+        lease: _lease,
     } = inside;
     let config: AgentConfig = serde_json::from_slice(&payload)?;
     drop(payload);
@@ -188,7 +189,7 @@ fn serve_while_busy(
     watch: &mut Watch,
 ) -> io::Result<ControlFlow<()>> {
     heap::reuse_large_buffers();
-    let agent = Agent::new(config, processes.clone(), Place::sandbox()).map_err(io::Error::other)?;
+    let agent = Agent::new(config, processes.clone(), Place::of(config)).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

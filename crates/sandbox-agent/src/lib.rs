@@ -22,6 +22,7 @@ mod input;
 pub mod memory;
 mod outlet;
 mod place;
+mod program;
 mod reaper;
 mod run;
 mod sftp;

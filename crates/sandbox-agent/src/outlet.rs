@@ -119,10 +119,10 @@ impl Outlet {
     }
 
     /// Tells the peer something on the command's standard error.
-    pub(crate) async fn complain(&self, message: &'static str) {
+    pub(crate) async fn complain(&self, message: impl Into<Bytes>) {
         let _ = self
             .closed
-            .run_until_cancelled(self.send(Bytes::from_static(message.as_bytes()), Stream::Stderr))
+            .run_until_cancelled(self.send(message.into(), Stream::Stderr))
             .await;
     }
 

@@ -15,7 +15,7 @@ use crate::error::{Context, Error};
 use crate::idmap::Mapping;
 use crate::init::{self, Inside, Opened, Prepared};
 use crate::privileges;
-use crate::root::{PrivateMounts, Skeleton};
+use crate::root::{Image, PrivateMounts, Skeleton};
 use crate::surroundings::{self, Surroundings};
 use crate::sys::{self, Parent};
 use crate::wire::{self, Report};
@@ -65,6 +65,8 @@ fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), E
         }
         Mapping::Subordinate { .. } | Mapping::Single { .. } => None,
     };
+    let image = opened.as_ref().and_then(|opened| opened.root.image());
+    let tree = image.map(Image::tree).transpose()?;
     let prepared = Prepared { surroundings, opened };
     let birthplace = order
         .config
@@ -77,12 +79,24 @@ fn clone(control: BorrowedFd<'_>, agent: fn(Inside) -> ExitCode) -> Result<(), E
     let (pid, pidfd) = clone_init(theirs, wait, &go, birthplace, order, prepared, agent)?;
     // From here on, whatever goes wrong, closing `go` ends the new process.
     mapping.write(pid)?;
+    if let Some(tree) = tree {
+        map_owners(tree.as_fd(), pid)?;
+    }
     let report = Report::Cloned {
         pid: pid.as_raw_nonzero().get(),
     };
     wire::report(control, &report, Some(pidfd.as_fd())).during("report the new process")?;
     rustix::io::write(&go, b"g").during("let the new process go")?;
     Ok(())
+}
+
+/// Has the owners of an image's files be those inside, with the ids that the sandbox has for them.
+fn map_owners(tree: BorrowedFd<'_>, pid: Pid) -> Result<(), Error> {
+    let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let namespace = rustix::fs::open(&path, flags, Mode::empty()).during_on("open", &path)?;
+    sys::map_mount_ids(tree, namespace.as_fd())
+        .during("map the owners of the image's files (can the file system of its store do that?)")
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, Error> {

@@ -31,6 +31,8 @@ pub struct Inside {
     pub lifeline: OwnedFd,
     /// Starts the processes of the sandbox's user.
     pub processes: Processes,
+    /// [`RootFs::Image::lease`](crate::RootFs), open for as long as this is kept.
+    pub lease: Option<OwnedFd>,
 }
 
 /// Becomes a sandbox and runs the agent in it as PID 1.
@@ -78,25 +80,20 @@ pub(crate) struct Prepared {
 /// What is opened of the host: by root outside of the namespaces, by an ordinary user inside, each where it has the
 /// right to.
 pub(crate) struct Opened {
-    skeleton: Skeleton,
+    pub(crate) root: root::Parts,
     /// The control group directory that is given to PID 1.
     delegated: Option<OwnedFd>,
 }
 
 impl Opened {
-    /// With the skeleton that was built ahead, if that will do.
     pub(crate) fn open(
         mounts: &PrivateMounts,
         ahead: Option<Skeleton>,
         config: &Config,
     ) -> Result<Self, Error> {
-        let mut skeleton = match ahead {
-            Some(skeleton) if skeleton.is_fresh() => skeleton,
-            _ => Skeleton::build(mounts)?,
-        };
-        skeleton.show(&config.extra)?;
+        let root = root::Parts::open(mounts, ahead, &config.root)?;
         let delegated = config.delegated.as_deref().map(root::confined).transpose()?;
-        Ok(Self { skeleton, delegated })
+        Ok(Self { root, delegated })
     }
 }
 
@@ -106,10 +103,14 @@ fn set_up(order: Order, prepared: Prepared) -> Result<Inside, Error> {
         payload,
         listener,
         lifeline,
+        lease,
     } = order;
     let mapping = config.mapping.kind();
     let mounts = PrivateMounts::of_init();
-    let Opened { skeleton, delegated } = match prepared.opened {
+    let Opened {
+        root: parts,
+        delegated,
+    } = match prepared.opened {
         Some(opened) => opened,
         None => Opened::open(&mounts, None, &config)?,
     };
@@ -119,19 +120,20 @@ fn set_up(order: Order, prepared: Prepared) -> Result<Inside, Error> {
     sys::enter_cgroup_namespace().during("create a cgroup namespace")?;
     privileges::leave_session()?;
     let scopes = delegated.map_or(Scopes::Subreaper, Scopes::cgroup);
-    root::enter(&mounts, &skeleton, config.disk_bytes, mapping)?;
+    root::enter(&mounts, &parts, config.disk_bytes, mapping)?;
     if prepared.surroundings == Surroundings::Hosts {
         surroundings::set_up()?;
     }
     detach_stdio()?;
     privileges::limit_resources(&config)?;
     privileges::drop_all(mapping)?;
-    let processes = Processes::new(true, config.mapping.identity(), skeleton.executable, scopes);
+    let processes = Processes::new(true, config.mapping.identity(), parts.into_program(), scopes);
     Ok(Inside {
         payload,
         listener,
         lifeline,
         processes,
+        lease,
     })
 }
 

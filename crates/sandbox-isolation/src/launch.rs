@@ -15,12 +15,12 @@ use crate::host::Host;
 use crate::idmap::Mapping;
 use crate::process::pid_from;
 use crate::spare::Helper;
-use crate::wire::{self, Config, Report};
+use crate::wire::{self, Config, Handed, Report, Root};
 
 /// The longest wait for a new sandbox. It takes milliseconds; a machine under load takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
 
-const LONGEST_PAYLOAD: usize = 64 * 1024;
+const LONGEST_PAYLOAD: usize = 256 * 1024;
 
 /// A sandbox to start.
 #[derive(Clone, Debug)]
@@ -32,10 +32,10 @@ pub struct LaunchSpec<'a> {
     /// What it may use.
     pub limits: Limits,
     /// What its file system is made of.
-    pub rootfs: RootFs,
+    pub rootfs: RootFs<'a>,
     /// A listening socket for the first process.
     pub listener: BorrowedFd<'a>,
-    /// Bytes for the first process, at most 64 KiB. They never appear in an argument or in the environment.
+    /// Bytes for the first process, at most 256 KiB. They never appear in an argument or in the environment.
     pub payload: &'a [u8],
 }
 
@@ -67,13 +67,24 @@ impl Limits {
 }
 
 /// What the file system of a sandbox is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum RootFs {
+pub enum RootFs<'a> {
     /// The host's own programs and libraries, read-only.
     HostUsr {
         /// Further absolute paths of the host that appear at the same place, read-only.
         extra: Vec<PathBuf>,
+    },
+    /// A tree of files that sandboxes share. Whatever one of them writes is its own, and counts against
+    /// [`Limits::disk_bytes`].
+    ///
+    /// Its owners are those inside where root starts the sandbox, which takes a file system that can map ids (ext4, xfs,
+    /// btrfs, tmpfs). For anybody else its files have to be the user's own.
+    Image {
+        /// The absolute path of the tree's root, which nobody writes to.
+        tree: PathBuf,
+        /// Stays open for as long as the sandbox lives: a lock, say, that keeps the tree.
+        lease: BorrowedFd<'a>,
     },
 }
 
@@ -107,7 +118,7 @@ impl LaunchSpec<'_> {
     fn check(&self) -> Result<(), Error> {
         check_name(self.name)?;
         if self.payload.len() > LONGEST_PAYLOAD {
-            return Err(invalid("the payload", "it is longer than 64 KiB"));
+            return Err(invalid("the payload", "it is longer than 256 KiB"));
         }
         let Limits {
             memory_bytes,
@@ -129,8 +140,12 @@ impl LaunchSpec<'_> {
                 return Err(invalid(what, &format!("{value} is below {lowest}")));
             }
         }
-        let RootFs::HostUsr { extra } = &self.rootfs;
-        extra.iter().try_for_each(|path| check_extra(path))
+        match &self.rootfs {
+            RootFs::HostUsr { extra } => extra
+                .iter()
+                .try_for_each(|path| check_path("an extra path", path)),
+            RootFs::Image { tree, .. } => check_path("the tree of an image", tree),
+        }
     }
 }
 
@@ -146,7 +161,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     ))
 }
 
-fn check_extra(path: &Path) -> Result<(), Error> {
+fn check_path(what: &'static str, path: &Path) -> Result<(), Error> {
     let mut parts = path.components();
     let absolute = parts.next() == Some(Component::RootDir);
     let mut below = parts.peekable();
@@ -154,7 +169,7 @@ fn check_extra(path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(invalid(
-        "an extra path",
+        what,
         &format!("{} is not absolute and plain", path.display()),
     ))
 }
@@ -180,13 +195,15 @@ pub(crate) fn launch(host: &Host, spec: &LaunchSpec<'_>) -> Result<Launched, Err
 
     let (lifeline, write_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).during("create a pipe")?;
     let config = config(host, spec, mapping, attempt.group.as_ref());
-    match wire::order(
-        helper.control(),
-        &config,
-        spec.payload,
-        spec.listener,
-        lifeline.as_fd(),
-    ) {
+    let handed = Handed {
+        listener: spec.listener,
+        lifeline: lifeline.as_fd(),
+        lease: match &spec.rootfs {
+            RootFs::HostUsr { .. } => None,
+            RootFs::Image { lease, .. } => Some(*lease),
+        },
+    };
+    match wire::order(helper.control(), &config, spec.payload, handed) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Error::EndedEarly),
         result => result.during("send the order")?,
     }
@@ -202,14 +219,17 @@ pub(crate) fn launch(host: &Host, spec: &LaunchSpec<'_>) -> Result<Launched, Err
 }
 
 fn config(host: &Host, spec: &LaunchSpec<'_>, mapping: Mapping, group: Option<&Group>) -> Config {
-    let RootFs::HostUsr { extra } = &spec.rootfs;
+    let root = match &spec.rootfs {
+        RootFs::HostUsr { extra } => Root::Host { extra: extra.clone() },
+        RootFs::Image { tree, .. } => Root::Image { tree: tree.clone() },
+    };
     let limited = |controller| host.cgroups().limits(controller);
     Config {
         mapping,
         entrances: group.map(Group::entrances).unwrap_or_default(),
         birthplace: group.and_then(Group::birthplace),
         delegated: group.and_then(Group::delegated),
-        extra: extra.clone(),
+        root,
         disk_bytes: spec.limits.disk_bytes,
         open_files: spec.limits.open_files,
         data_bytes: (!limited(Controller::Memory)).then_some(spec.limits.memory_bytes),
@@ -304,10 +324,10 @@ mod tests {
     }
 
     #[test]
-    fn extra_paths_are_absolute_and_plain() {
-        check_extra(Path::new("/opt/python")).unwrap();
+    fn paths_are_absolute_and_plain() {
+        check_path("it", Path::new("/opt/python")).unwrap();
         for path in ["", "/", "opt", "/opt/../etc", "../x"] {
-            assert!(check_extra(Path::new(path)).is_err(), "{path}");
+            assert!(check_path("it", Path::new(path)).is_err(), "{path}");
         }
     }
 }

@@ -35,6 +35,7 @@ mod host;
 mod idmap;
 mod init;
 mod launch;
+mod own;
 mod privileges;
 mod process;
 mod root;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
+use crate::own::OwnProgram;
 use crate::scope::{Scope, Scopes};
 use crate::spawn::{Identity, Plan, Started};
 use crate::subreaper::{self, Supervisor};
@@ -76,7 +77,7 @@ struct Inner {
     /// Whether this is PID 1 of a sandbox, which has to reap orphans and may signal every process it sees.
     init: bool,
     identity: Option<Identity>,
-    own_executable: OwnedFd,
+    own: OwnProgram,
     scopes: Scopes,
     children: Mutex<HashMap<Pid, Child>>,
     /// Ends that were learned of while something was started, for the next [`Processes::reap`].
@@ -105,13 +106,13 @@ impl Processes {
     pub(crate) fn new(
         init: bool,
         identity: Option<Identity>,
-        own_executable: OwnedFd,
+        own: impl Into<OwnProgram>,
         scopes: Scopes,
     ) -> Self {
         Self(Arc::new(Inner {
             init,
             identity,
-            own_executable,
+            own: own.into(),
             scopes,
             children: Mutex::default(),
             learned: Mutex::default(),
@@ -131,7 +132,7 @@ impl Processes {
     pub fn spawn(&self, spawn: &Spawn<'_>) -> io::Result<Process> {
         let inner = &*self.0;
         let scope = inner.scopes.create()?;
-        let plan = Plan::new(spawn, &inner.own_executable, inner.identity, &scope, inner.init)?;
+        let plan = Plan::new(spawn, &inner.own, inner.identity, &scope, inner.init)?;
         // Held across the fork: a child that ends at once must be in the table before anybody reaps it.
         let mut children = self.children();
         let Started {

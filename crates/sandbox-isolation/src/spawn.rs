@@ -10,11 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 use rustix::pipe::PipeFlags;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions};
 use rustix::thread::{Gid, Uid};
 
+use crate::own::{Execution, OwnProgram};
 use crate::process::{Program, Spawn};
 use crate::scope::Scope;
 use crate::seccomp;
@@ -45,7 +46,7 @@ pub(crate) struct Plan<'a> {
 
 enum Executable<'a> {
     Path(CString),
-    Descriptor(BorrowedFd<'a>),
+    Own(Execution<'a>),
 }
 
 /// What a start has made.
@@ -60,14 +61,22 @@ pub(crate) struct Started {
 impl<'a> Plan<'a> {
     pub(crate) fn new(
         spawn: &Spawn<'_>,
-        own_executable: &'a OwnedFd,
+        own: &'a OwnProgram,
         identity: Option<Identity>,
         scope: &'a Scope,
         confined: bool,
     ) -> io::Result<Self> {
-        let program = match spawn.program {
-            Program::Path(path) => Executable::Path(c_string(path.as_os_str())?),
-            Program::Own => Executable::Descriptor(own_executable.as_fd()),
+        let (program, before) = match spawn.program {
+            Program::Path(path) => (Executable::Path(c_string(path.as_os_str())?), None),
+            Program::Own => {
+                let (execution, before) = own.execution()?;
+                (Executable::Own(execution), before)
+            }
+        };
+        // A loader gives the program the path that it was given as the program's name.
+        let name = match &before {
+            Some(before) => before.as_slice(),
+            None => std::slice::from_ref(&spawn.arg0),
         };
         let birthplace = match scope {
             Scope::Cgroup(cgroup) => Some(cgroup.directory()),
@@ -76,8 +85,8 @@ impl<'a> Plan<'a> {
         let [stdin, stdout, stderr] = spawn.stdio;
         Ok(Self {
             program,
-            arguments: [&spawn.arg0]
-                .into_iter()
+            arguments: name
+                .iter()
                 .chain(&spawn.args)
                 .map(|arg| c_string(arg))
                 .collect::<Result<_, _>>()?,
@@ -148,7 +157,11 @@ impl<'a> Plan<'a> {
         sys::reset_signals();
         let error = match &self.program {
             Executable::Path(path) => sys::execute_path(path, arguments, environment),
-            Executable::Descriptor(fd) => sys::execute_fd(*fd, arguments, environment),
+            Executable::Own(Execution::Direct(fd)) => sys::execute_fd(*fd, arguments, environment),
+            Executable::Own(Execution::Loaded { loader, executable }) => {
+                rustix::io::fcntl_setfd(executable, FdFlags::empty()).map_err(at(Step::Program))?;
+                sys::execute_path(loader, arguments, environment)
+            }
         };
         Err((Step::Program, error))
     }

@@ -360,6 +360,28 @@ pub(crate) fn restrict_mount(
         propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
+    set_mount_attributes(mount, flags, &attributes)
+}
+
+/// Has the owners of files in a detached mount seen as a user namespace maps them.
+pub(crate) fn map_mount_ids(mount: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    set_mount_attributes(
+        mount,
+        libc::AT_EMPTY_PATH,
+        &MountAttributes {
+            set: libc::MOUNT_ATTR_IDMAP,
+            clear: 0,
+            propagation: 0,
+            userns_fd: namespace.as_raw_fd() as u64,
+        },
+    )
+}
+
+fn set_mount_attributes(
+    mount: BorrowedFd<'_>,
+    flags: c_int,
+    attributes: &MountAttributes,
+) -> Result<(), Errno> {
     // SAFETY: the structure is of the size given and outlives the call.
     check(unsafe {
         libc::syscall(
@@ -367,11 +389,17 @@ pub(crate) fn restrict_mount(
             mount.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            ptr::from_ref(&attributes),
+            ptr::from_ref(attributes),
             size_of::<MountAttributes>(),
         )
     })
     .map(drop)
+}
+
+/// Where the program's loader is in memory; 0 for a program without one.
+pub(crate) fn loader_address() -> u64 {
+    // SAFETY: reads a number that the kernel left for this process.
+    unsafe { libc::getauxval(libc::AT_BASE) }
 }
 
 /// Leaves the session keyring of the host for a new one.

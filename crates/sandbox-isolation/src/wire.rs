@@ -1,6 +1,6 @@
 //! What the launcher, its helper and the new PID 1 tell one another.
 //!
-//! The launcher sends one message: three file descriptors, the first of them the configuration. It gets back a
+//! The launcher sends one message: three or four file descriptors, the first of them the configuration. It gets back a
 //! [`Report`] from the helper and one from PID 1. Nothing of it is ever in an argument, a variable or a file with a name.
 
 use std::fs::File;
@@ -29,13 +29,28 @@ pub(crate) struct Config {
     pub(crate) birthplace: Option<PathBuf>,
     /// The cgroup directory in which PID 1 makes the scopes of processes.
     pub(crate) delegated: Option<PathBuf>,
-    /// Further host paths to show inside.
-    pub(crate) extra: Vec<PathBuf>,
+    pub(crate) root: Root,
     pub(crate) disk_bytes: u64,
     pub(crate) open_files: u32,
     /// Where no cgroup limits them: bytes of each process's data segment, and processes per user.
     pub(crate) data_bytes: Option<u64>,
     pub(crate) processes: Option<u32>,
+}
+
+/// What the sandbox sees as its file system.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Root {
+    /// The host's programs, with further paths of the host.
+    Host { extra: Vec<PathBuf> },
+    /// A tree of its own.
+    Image { tree: PathBuf },
+}
+
+/// The descriptors that go with an order.
+pub(crate) struct Handed<'a> {
+    pub(crate) listener: BorrowedFd<'a>,
+    pub(crate) lifeline: BorrowedFd<'a>,
+    pub(crate) lease: Option<BorrowedFd<'a>>,
 }
 
 /// What is received by the helper.
@@ -44,6 +59,7 @@ pub(crate) struct Order {
     pub(crate) payload: Vec<u8>,
     pub(crate) listener: OwnedFd,
     pub(crate) lifeline: OwnedFd,
+    pub(crate) lease: Option<OwnedFd>,
 }
 
 /// How far a launch has come.
@@ -83,8 +99,7 @@ pub(crate) fn order(
     control: BorrowedFd<'_>,
     config: &Config,
     payload: &[u8],
-    listener: BorrowedFd<'_>,
-    lifeline: BorrowedFd<'_>,
+    handed: Handed<'_>,
 ) -> io::Result<()> {
     let header = serde_json::to_vec(config)?;
     let mut file = File::from(rustix::fs::memfd_create(c"sandbox", MemfdFlags::CLOEXEC)?);
@@ -92,14 +107,23 @@ pub(crate) fn order(
     file.write_all(&header)?;
     file.write_all(payload)?;
     file.rewind()?;
-    send(control, &[0], &[file.as_fd(), listener, lifeline])
+    let fds: Vec<_> = [file.as_fd(), handed.listener, handed.lifeline]
+        .into_iter()
+        .chain(handed.lease)
+        .collect();
+    send(control, &[0], &fds)
 }
 
 /// Receives an order.
 pub(crate) fn receive_order(control: BorrowedFd<'_>) -> io::Result<Order> {
     let mut message = [0];
     let (_, fds) = receive(control, &mut message)?;
-    let [file, listener, lifeline] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidData)?;
+    let mut fds = fds.into_iter();
+    let (Some(file), Some(listener), Some(lifeline), lease) =
+        (fds.next(), fds.next(), fds.next(), fds.next())
+    else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
     let mut file = File::from(file);
     let mut length = [0; 8];
     file.read_exact(&mut length)?;
@@ -114,6 +138,7 @@ pub(crate) fn receive_order(control: BorrowedFd<'_>) -> io::Result<Order> {
         payload,
         listener,
         lifeline,
+        lease,
     })
 }
 
@@ -141,7 +166,7 @@ pub(crate) fn receive_report(control: BorrowedFd<'_>) -> io::Result<Option<(Repo
 }
 
 fn send(socket: BorrowedFd<'_>, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -156,7 +181,7 @@ fn send(socket: BorrowedFd<'_>, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::R
 }
 
 fn receive(socket: BorrowedFd<'_>, message: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut message = [IoSliceMut::new(message)];
     let received = rustix::io::retry_on_intr(|| {
@@ -183,17 +208,27 @@ mod tests {
             entrances: vec![PathBuf::from("/a")],
             birthplace: None,
             delegated: None,
-            extra: Vec::new(),
+            root: Root::Image {
+                tree: PathBuf::from("/b"),
+            },
             disk_bytes: 3,
             open_files: 4,
             data_bytes: Some(5),
             processes: None,
         };
         let payload = vec![7; 64 * 1024];
-        order(here.as_fd(), &config, &payload, here.as_fd(), here.as_fd()).unwrap();
-        let received = receive_order(there.as_fd()).unwrap();
-        assert_eq!(received.payload, payload);
-        assert_eq!(format!("{:?}", received.config), format!("{config:?}"));
+        for lease in [None, Some(here.as_fd())] {
+            let handed = Handed {
+                listener: here.as_fd(),
+                lifeline: here.as_fd(),
+                lease,
+            };
+            order(here.as_fd(), &config, &payload, handed).unwrap();
+            let received = receive_order(there.as_fd()).unwrap();
+            assert_eq!(received.lease.is_some(), lease.is_some());
+            assert_eq!(received.payload, payload);
+            assert_eq!(format!("{:?}", received.config), format!("{config:?}"));
+        }
     }
 
     #[test]

@@ -88,10 +88,14 @@ impl TestAgent {
             session_key: session_key.map(|key| key.public_key().to_openssh().unwrap()),
             expires_at: u64::MAX,
             limits,
+            environment: Vec::new(),
+            working_dir: None,
         };
         let place = Place {
             workspace: directory.path().join("workspace"),
             home: directory.path().to_owned(),
+            working_dir: None,
+            environment: Vec::new(),
         };
         std::fs::create_dir(&place.workspace).unwrap();
         let listener = std::os::unix::net::UnixListener::bind(directory.path().join("ssh")).unwrap();

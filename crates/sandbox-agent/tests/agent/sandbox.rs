@@ -70,6 +70,8 @@ impl Fixture {
             session_key: None,
             expires_at,
             limits: AgentLimits::default(),
+            environment: Vec::new(),
+            working_dir: None,
         };
         let listener = UnixListener::bind(directory.path().join("ssh")).unwrap();
         let payload = serde_json::to_vec(&config).unwrap();

@@ -4,6 +4,7 @@
 //! that is attached below a descriptor of the new root.
 
 mod etc;
+mod image;
 mod proc;
 mod skeleton;
 mod sources;
@@ -19,8 +20,11 @@ use rustix::thread::{Gid, Uid};
 use crate::capabilities::IdMapping;
 use crate::error::{Context, Error};
 use crate::idmap::USER;
+use crate::own::OwnProgram;
 use crate::sys;
+use crate::wire::Root;
 
+pub(crate) use self::image::Image;
 pub(crate) use self::skeleton::{PrivateMounts, Skeleton};
 pub(crate) use self::sources::confined;
 
@@ -32,26 +36,80 @@ const WRITABLE: [(&str, &str, u32); 4] = [
     ("workspace", "workspace", 0o755),
     ("home", "home/sandbox", 0o755),
     ("tmp", "tmp", 0o1777),
-    ("shm", "dev/shm", 0o1777),
+    SHARED_MEMORY,
 ];
+
+const SHARED_MEMORY: (&str, &str, u32) = ("shm", "dev/shm", 0o1777);
 
 const TERMINALS: &str = "dev/pts";
 
 const PROC: &str = "proc";
 
+/// What the root of a sandbox is made of.
+pub(crate) struct Parts {
+    skeleton: Skeleton,
+    /// Instead of the host's programs.
+    image: Option<Image>,
+}
+
+impl Parts {
+    /// Opens them, with the skeleton that was built ahead, if that will do.
+    pub(crate) fn open(mounts: &PrivateMounts, ahead: Option<Skeleton>, root: &Root) -> Result<Self, Error> {
+        let mut skeleton = match ahead {
+            Some(skeleton) if skeleton.is_fresh() => skeleton,
+            _ => Skeleton::build(mounts)?,
+        };
+        let image = match root {
+            Root::Host { extra } => {
+                skeleton.show(extra)?;
+                None
+            }
+            Root::Image { tree } => Some(Image::open(tree)?),
+        };
+        Ok(Self { skeleton, image })
+    }
+
+    pub(crate) fn image(&self) -> Option<&Image> {
+        self.image.as_ref()
+    }
+
+    /// Our own program, as it is started inside.
+    pub(crate) fn into_program(self) -> OwnProgram {
+        OwnProgram {
+            loader: self.image.as_ref().and_then(Image::loader),
+            executable: self.skeleton.executable,
+        }
+    }
+}
+
 /// Completes the file system and makes it the root of this process, which has to be PID 1 of new namespaces.
 pub(crate) fn enter(
     _: &PrivateMounts,
-    skeleton: &Skeleton,
+    parts: &Parts,
     disk_bytes: u64,
     mapping: IdMapping,
 ) -> Result<(), Error> {
-    let root = skeleton.attach()?;
-    attach_writable(root, disk_bytes)?;
-    attach_terminals(root)?;
-    proc::attach(root, mapping)?;
-    skeleton.attach_further()?;
-    pivot(root)
+    let skeleton = parts.skeleton.attach()?;
+    let data = attach_data(skeleton, disk_bytes)?;
+    match &parts.image {
+        None => {
+            for writable in WRITABLE {
+                attach_writable(data.as_fd(), skeleton, writable)?;
+            }
+            attach_terminals(skeleton)?;
+            proc::attach(skeleton, skeleton, mapping)?;
+            parts.skeleton.attach_further()?;
+            pivot(skeleton)?;
+            seal(skeleton)
+        }
+        Some(image) => {
+            let root = image.attach(skeleton, data.as_fd())?;
+            attach_writable(data.as_fd(), root.as_fd(), SHARED_MEMORY)?;
+            attach_terminals(root.as_fd())?;
+            proc::attach(root.as_fd(), skeleton, mapping)?;
+            pivot(root.as_fd())
+        }
+    }
 }
 
 /// What no mount but those of device nodes needs.
@@ -71,8 +129,8 @@ fn file_system(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags)
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).during(&step)
 }
 
-/// The directories the sandbox's user may write to share one file system, and thereby one limit.
-fn attach_writable(root: BorrowedFd<'_>, disk_bytes: u64) -> Result<(), Error> {
+/// What the sandbox's user writes is in one file system, and thereby has one limit.
+fn attach_data(root: BorrowedFd<'_>, disk_bytes: u64) -> Result<OwnedFd, Error> {
     /// Files smaller than this on average run out of inodes before they run out of space.
     const BYTES_PER_INODE: u64 = 4096;
     const INODES: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
@@ -86,17 +144,26 @@ fn attach_writable(root: BorrowedFd<'_>, disk_bytes: u64) -> Result<(), Error> {
     let data = file_system("tmpfs", &options, NO_TRICKS)?;
     // Only what is attached can be cloned.
     attach(data.as_fd(), root, DATA)?;
-    for (name, destination, mode) in WRITABLE {
-        rustix::fs::mkdirat(&data, name, Mode::from_raw_mode(mode)).during_on("create", destination)?;
-        let directory = open_directory(data.as_fd(), name).during_on("open", destination)?;
-        // The mode given above was subject to the mask.
-        rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))
-            .during_on("set the mode of", destination)?;
-        rustix::fs::fchown(&directory, Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER)))
-            .during_on("give to the user", destination)?;
-        attach(clone_tree(data.as_fd(), name, false)?.as_fd(), root, destination)?;
-    }
-    Ok(())
+    Ok(data)
+}
+
+/// Has a directory of the data appear in the root.
+fn attach_writable(
+    data: BorrowedFd<'_>,
+    root: BorrowedFd<'_>,
+    (name, destination, mode): (&str, &str, u32),
+) -> Result<(), Error> {
+    rustix::fs::mkdirat(data, name, Mode::from_raw_mode(mode)).during_on("create", destination)?;
+    let directory = open_directory(data, name).during_on("open", destination)?;
+    give_to_user(directory.as_fd(), destination, mode)?;
+    attach(clone_tree(data, name, false)?.as_fd(), root, destination)
+}
+
+fn give_to_user(directory: BorrowedFd<'_>, name: &str, mode: u32) -> Result<(), Error> {
+    // The mode it was made with was subject to the mask.
+    rustix::fs::fchmod(directory, Mode::from_raw_mode(mode)).during_on("set the mode of", name)?;
+    rustix::fs::fchown(directory, Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER)))
+        .during_on("give to the user", name)
 }
 
 fn attach_terminals(root: BorrowedFd<'_>) -> Result<(), Error> {
@@ -122,7 +189,11 @@ fn pivot(root: BorrowedFd<'_>) -> Result<(), Error> {
     rustix::process::pivot_root(".", ".")
         .during("make the new root the root (impossible on a host that runs from an initramfs)")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).during("leave the old root")?;
-    rustix::process::chdir("/").during("enter the new root")?;
+    rustix::process::chdir("/").during("enter the new root")
+}
+
+/// Nothing of the host's programs is changed, and nothing is put beside them.
+fn seal(root: BorrowedFd<'_>) -> Result<(), Error> {
     let data = format!("/{DATA}");
     rustix::mount::unmount(&*data, UnmountFlags::DETACH).during_on("detach", &data)?;
     sys::restrict_mount(root, NO_TRICKS | MountAttrFlags::MOUNT_ATTR_RDONLY, false)

@@ -40,7 +40,8 @@ fn options(mapping: IdMapping) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-pub(super) fn attach(root: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), Error> {
+/// Parts are covered with an empty directory and the null device of `covers`, a root that is our own.
+pub(super) fn attach(root: BorrowedFd<'_>, covers: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), Error> {
     let proc = match file_system(
         "proc",
         options(mapping),
@@ -65,9 +66,9 @@ pub(super) fn attach(root: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), Err
     for name in HIDDEN {
         match rustix::fs::statat(&proc, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() => {
-                cover(proc.as_fd(), name, root, "run")?;
+                cover(proc.as_fd(), name, covers, "run")?;
             }
-            Ok(_) => cover(proc.as_fd(), name, root, "dev/null")?,
+            Ok(_) => cover(proc.as_fd(), name, covers, "dev/null")?,
             // This kernel does not have it.
             Err(_) => {}
         }

@@ -170,7 +170,7 @@ fn unless_there(made: Result<(), Errno>) -> Result<(), Errno> {
 }
 
 /// A directory and those above it.
-fn make_place(root: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
+pub(super) fn make_place(root: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
     make_parents(root, path)?;
     make_directory(root, path)
 }

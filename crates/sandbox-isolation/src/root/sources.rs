@@ -110,7 +110,7 @@ impl Stamp {
     }
 }
 
-const READ_ONLY: MountAttrFlags = NO_TRICKS.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
+pub(super) const READ_ONLY: MountAttrFlags = NO_TRICKS.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
 /// Read-only concerns the node, not the device.
 const DEVICE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
@@ -156,6 +156,13 @@ fn view(path: &Path, attributes: MountAttrFlags) -> Result<Option<Source>, Error
     }))
 }
 
+/// A read-only view of a file of the host, as a detached mount.
+pub(super) fn file(path: &Path) -> Result<OwnedFd, Error> {
+    let tree = clone_tree(CWD, path, false)?;
+    sys::restrict_mount(tree.as_fd(), READ_ONLY, false).during_on("make read-only", path)?;
+    Ok(tree)
+}
+
 /// Our own executable, such that it cannot be opened for writing through the processes that run it.
 pub(super) fn executable() -> Result<OwnedFd, Error> {
     const LINK: &str = "/proc/self/exe";
@@ -168,9 +175,7 @@ pub(super) fn executable() -> Result<OwnedFd, Error> {
         // does not run any more cannot be started by anybody either.
         return sys::own_executable().during_on("open", LINK);
     }
-    let tree = clone_tree(CWD, &path, false)?;
-    sys::restrict_mount(tree.as_fd(), READ_ONLY, false).during_on("make read-only", &path)?;
-    Ok(tree)
+    file(&path)
 }
 
 /// A view of a directory from which `..` leads nowhere.

@@ -83,6 +83,7 @@ pub(crate) fn run(inside: Inside) -> ExitCode {
         listener,
         lifeline,
         processes,
+        lease: _lease,
     } = inside;
     let exits = Arc::new(Exits::default());
     std::thread::spawn({

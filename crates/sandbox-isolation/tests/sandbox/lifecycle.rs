@@ -13,7 +13,8 @@ use sandbox_isolation::{Error, Handle, Host};
 
 use crate::agent::{self, Kind};
 use crate::{
-    LIMITS, Running, Test, cgroups_named, copy_program, eventually, open_descriptors, skipped, unique_name,
+    Ground, LIMITS, Running, Test, cgroups_named, copy_program, eventually, open_descriptors, skipped,
+    unique_name,
 };
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
@@ -64,7 +65,7 @@ fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-fn destroying_leaves_nothing(host: &Host) {
+fn destroying_leaves_nothing(host: &Ground) {
     let running = Running::new(host);
     let (pid, name) = (running.pid(), running.sandbox.handle().name().to_owned());
     running.ask(Kind::Shell, "setsid sleep 1000 > /dev/null 2>&1 & echo started");
@@ -78,7 +79,7 @@ fn destroying_leaves_nothing(host: &Host) {
     );
 }
 
-fn destroying_twice_and_at_once_is_fine(host: &Host) {
+fn destroying_twice_and_at_once_is_fine(host: &Ground) {
     let running = Running::new(host);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
@@ -91,7 +92,7 @@ fn destroying_twice_and_at_once_is_fine(host: &Host) {
     running.sandbox.destroy().unwrap();
 }
 
-fn dropping_the_lifeline_ends_it(host: &Host) {
+fn dropping_the_lifeline_ends_it(host: &Ground) {
     let mut running = Running::new(host);
     running.ask(Kind::Shell, "setsid sleep 1000 > /dev/null 2>&1 & echo started");
     drop(running.lifeline.take());
@@ -146,7 +147,7 @@ fn start_launcher(program: &Path, directory: &Path, name: &str, what: &str) -> (
     (child, serde_json::from_str(&line).unwrap())
 }
 
-fn a_released_sandbox_lives_on_and_is_adopted(host: &Host) {
+fn a_released_sandbox_lives_on_and_is_adopted(host: &Ground) {
     let directory = tempfile::tempdir().unwrap();
     let (mut launcher, handle) = start_launcher(Path::new(OWN), directory.path(), &unique_name(), "release");
     assert!(launcher.wait().unwrap().success());
@@ -159,7 +160,7 @@ fn a_released_sandbox_lives_on_and_is_adopted(host: &Host) {
 }
 
 /// As when the program is upgraded while a server runs.
-fn a_replaced_program_still_starts_itself(host: &Host) {
+fn a_replaced_program_still_starts_itself(host: &Ground) {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("program");
     copy_program(&program);
@@ -171,7 +172,7 @@ fn a_replaced_program_still_starts_itself(host: &Host) {
     assert_eq!((answer.output.as_str(), answer.status), ("", 0));
 }
 
-fn a_killed_launcher_leaves_nothing(host: &Host) {
+fn a_killed_launcher_leaves_nothing(host: &Ground) {
     let directory = tempfile::tempdir().unwrap();
     let name = unique_name();
     let (mut launcher, handle) = start_launcher(Path::new(OWN), directory.path(), &name, "wait");
@@ -186,7 +187,7 @@ fn a_killed_launcher_leaves_nothing(host: &Host) {
     });
 }
 
-fn a_launcher_killed_at_any_moment_leaves_nothing(host: &Host) {
+fn a_launcher_killed_at_any_moment_leaves_nothing(host: &Ground) {
     if !host.capabilities().pause {
         return skipped(
             "a_launcher_killed_at_any_moment_leaves_nothing: nothing tells its processes from others",
@@ -238,7 +239,7 @@ fn any_process_in(name: &str) -> bool {
         .any(|groups| groups.contains(name))
 }
 
-fn a_failed_launch_leaves_nothing(host: &Host) {
+fn a_failed_launch_leaves_nothing(host: &Ground) {
     let name = unique_name();
     let launch = |program: &str, extra: Vec<PathBuf>| {
         Running::try_with(host, &name, Path::new(program), LIMITS, extra)
@@ -267,7 +268,7 @@ fn a_failed_launch_leaves_nothing(host: &Host) {
     assert_eq!(cgroups_named(&name), Vec::<PathBuf>::new());
 }
 
-fn invalid_specifications_are_refused(host: &Host) {
+fn invalid_specifications_are_refused(host: &Ground) {
     let launch =
         |name: &str, limits| Running::try_with(host, name, Path::new("/bin/true"), limits, Vec::new());
     for name in ["", "A", "a/b", "../x"] {
@@ -282,7 +283,7 @@ fn invalid_specifications_are_refused(host: &Host) {
     assert_eq!(error.to_string(), "pids is not valid: 1 is below 8");
 }
 
-fn freezes_the_user_and_not_the_agent(host: &Host) {
+fn freezes_the_user_and_not_the_agent(host: &Ground) {
     let running = Running::new(host);
     if !host.capabilities().pause {
         assert!(matches!(running.sandbox.freeze(), Err(Error::Unsupported { .. })));
@@ -309,7 +310,7 @@ fn freezes_the_user_and_not_the_agent(host: &Host) {
     // Destroying what is frozen works as well: on drop.
 }
 
-fn counts_what_is_used(host: &Host) {
+fn counts_what_is_used(host: &Ground) {
     let running = Running::new(host);
     let stats = running.sandbox.stats().unwrap();
     let capabilities = host.capabilities();
@@ -328,7 +329,7 @@ fn counts_what_is_used(host: &Host) {
     }
 }
 
-fn sweeps_by_name(host: &Host) {
+fn sweeps_by_name(host: &Ground) {
     let running = Running::new(host);
     let name = running.sandbox.handle().name().to_owned();
     host.sweep(&unique_name()).unwrap();
@@ -341,7 +342,7 @@ fn sweeps_by_name(host: &Host) {
     assert_eq!(cgroups_named(&name), Vec::<PathBuf>::new());
 }
 
-fn a_hundred_at_once(host: &Host) {
+fn a_hundred_at_once(host: &Ground) {
     let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..10 {
@@ -360,7 +361,7 @@ fn a_hundred_at_once(host: &Host) {
     );
 }
 
-fn leaks_no_descriptor_and_no_child(_: &Host) {
+fn leaks_no_descriptor_and_no_child(_: &Ground) {
     // In a process of its own, since the other tests open descriptors too.
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(OWN)
@@ -382,7 +383,10 @@ fn leaks_no_descriptor_and_no_child(_: &Host) {
 
 /// Compares the number of open descriptors before and after twenty sandboxes and as many failures.
 fn count_descriptors() -> ExitCode {
-    let host = Host::probe().unwrap();
+    let host = Ground {
+        host: Host::probe().unwrap(),
+        tree: None,
+    };
     // From the second launch on there is a spare helper, as soon as there was time for it.
     for _ in 0..2 {
         drop(Running::new(&host));
@@ -407,7 +411,7 @@ fn has_child() -> bool {
     !matches!(rustix::process::waitid(WaitId::All, look), Err(Errno::CHILD))
 }
 
-fn an_idle_first_process_is_small(host: &Host) {
+fn an_idle_first_process_is_small(host: &Ground) {
     let running = Running::new(host);
     let Ok(memory) = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", running.pid())) else {
         return skipped("an_idle_first_process_is_small: this user may not look at it");

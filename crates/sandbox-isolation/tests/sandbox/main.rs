@@ -11,20 +11,24 @@
 )]
 
 mod agent;
+mod image;
 mod inside;
 mod lifecycle;
 mod ordinary;
 mod probes;
 
+use std::fs::File;
 use std::io::Write;
+use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use rustix::fs::{Mode, OFlags};
 use sandbox_isolation::{Host, INIT_ARGUMENT, LaunchSpec, Lifeline, Limits, RootFs, Sandbox};
 use tempfile::TempDir;
@@ -44,13 +48,25 @@ fn main() -> ExitCode {
     // Many sandboxes at once are a test of their own.
     arguments.test_threads.get_or_insert(4);
     let mut trials: Vec<Trial> = Vec::new();
+    let images = tempfile::tempdir().unwrap();
     match Host::probe() {
         Ok(host) => {
-            for (name, test) in inside::TESTS.iter().chain(lifecycle::TESTS) {
-                let host = host.clone();
-                trials.push(Trial::test(*name, move || run(*test, &host)));
+            let ground = Ground { host, tree: None };
+            let with_image = Ground {
+                tree: Some(image::hosts_programs(images.path())),
+                ..ground.clone()
+            };
+            for (name, test) in inside::TESTS {
+                trials.push(trial((*name).to_owned(), *test, &ground));
+                trials.push(trial(format!("with_an_image::{name}"), *test, &with_image));
             }
-            for missing in &host.capabilities().missing {
+            for (name, test) in inside::HOSTS.iter().chain(lifecycle::TESTS) {
+                trials.push(trial((*name).to_owned(), *test, &ground));
+            }
+            for (name, test) in image::TESTS {
+                trials.push(trial(format!("with_an_image::{name}"), *test, &with_image));
+            }
+            for missing in &ground.capabilities().missing {
                 println!("missing: {}: {} ({})", missing.what, missing.why, missing.remedy);
             }
         }
@@ -68,11 +84,30 @@ fn inherited() -> OwnedFd {
     rustix::fs::open("/etc/passwd", OFlags::RDONLY, Mode::empty()).unwrap()
 }
 
-type Test = fn(&Host);
+/// A host, and what sandboxes have for their root.
+#[derive(Clone)]
+struct Ground {
+    host: Host,
+    /// Instead of the host's programs.
+    tree: Option<Arc<Path>>,
+}
 
-fn run(test: Test, host: &Host) -> Result<(), Failed> {
-    test(host);
-    Ok(())
+impl Deref for Ground {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
+    }
+}
+
+type Test = fn(&Ground);
+
+fn trial(name: String, test: Test, ground: &Ground) -> Trial {
+    let ground = ground.clone();
+    Trial::test(name, move || {
+        test(&ground);
+        Ok(())
+    })
 }
 
 fn skipped(why: &str) {
@@ -114,17 +149,17 @@ struct Running {
 }
 
 impl Running {
-    fn new(host: &Host) -> Self {
+    fn new(host: &Ground) -> Self {
         Self::with(host, LIMITS, Vec::new())
     }
 
-    fn with(host: &Host, limits: Limits, extra: Vec<PathBuf>) -> Self {
+    fn with(host: &Ground, limits: Limits, extra: Vec<PathBuf>) -> Self {
         Self::try_with(host, &unique_name(), Path::new("/proc/self/exe"), limits, extra)
             .unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)))
     }
 
     fn try_with(
-        host: &Host,
+        host: &Ground,
         name: &str,
         program: &Path,
         limits: Limits,
@@ -132,11 +167,20 @@ impl Running {
     ) -> Result<Self, sandbox_isolation::Error> {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("agent")).unwrap();
+        // Stands for whatever lock keeps a tree.
+        let lease = File::create(directory.path().join("lease")).unwrap();
+        let rootfs = match &host.tree {
+            None => RootFs::HostUsr { extra },
+            Some(tree) => RootFs::Image {
+                tree: tree.to_path_buf(),
+                lease: lease.as_fd(),
+            },
+        };
         let launched = host.launch(LaunchSpec {
             name,
             program,
             limits,
-            rootfs: RootFs::HostUsr { extra },
+            rootfs,
             listener: listener.as_fd(),
             payload: b"secret of the launcher",
         })?;

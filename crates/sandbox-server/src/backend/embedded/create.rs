@@ -173,6 +173,8 @@ fn agent_config(
             .unwrap_or(0)
             .div_ceil(1000),
         limits: AgentLimits::default(),
+        environment: Vec::new(),
+        working_dir: None,
     })
 }
 
