@@ -14,7 +14,7 @@ fn meaning(status: u16, code: &str) -> (ErrorKind, bool) {
         (429, "SESSION_LIMIT_REACHED") => (ErrorKind::RateLimited, false),
         (429, "RATE_LIMITED") => (ErrorKind::RateLimited, true),
         (503, "UNAVAILABLE") => (ErrorKind::Operation, true),
-        (400, "INVALID_REQUEST" | "INVALID_TTL" | "IMAGE_UNAVAILABLE")
+        (400, "INVALID_REQUEST" | "INVALID_TTL" | "IMAGE_NOT_FOUND")
         | (404, "FILE_NOT_FOUND")
         | (409, "INVALID_STATE" | "FILE_EXISTS" | "IDEMPOTENCY_KEY_REUSED" | "SESSION_ENDED")
         | (413, "PAYLOAD_TOO_LARGE")

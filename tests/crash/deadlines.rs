@@ -44,6 +44,7 @@ async fn without_a_server(_: Arc<Stage>) {
             lifetime: Lifetime::Persistent,
             limits: Limits::default(),
             shared_paths: Vec::new(),
+            images: None,
             program: PathBuf::from("/proc/self/exe"),
         });
         let backend = backend.await.unwrap();

@@ -16,6 +16,7 @@ pub mod fault;
 mod fault_proxy;
 pub mod hostile;
 mod house;
+pub mod images;
 pub mod load;
 mod owners;
 mod process;

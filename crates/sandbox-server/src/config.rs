@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::backend::Limits;
-use crate::backend::embedded::Lifetime;
+use crate::backend::embedded::{ImageStore, Lifetime};
 use crate::service::TunnelBounds;
 use crate::tls::TlsIdentity;
 use crate::tokens::Tokens;
@@ -31,6 +31,7 @@ pub struct ServerConfig {
     pub(crate) lifetime: Lifetime,
     pub(crate) image_aliases: BTreeMap<String, String>,
     pub(crate) shared_paths: Vec<PathBuf>,
+    pub(crate) images: Option<ImageStore>,
     pub(crate) limits: Limits,
     pub(crate) rate_limit: NonZeroU32,
     pub(crate) max_sessions: usize,
@@ -72,6 +73,7 @@ impl ServerConfig {
             lifetime: Lifetime::Persistent,
             image_aliases: BTreeMap::new(),
             shared_paths: Vec::new(),
+            images: None,
             limits: Limits::default(),
             rate_limit: Self::DEFAULT_RATE_LIMIT,
             max_sessions: Self::DEFAULT_MAX_SESSIONS,
@@ -119,6 +121,12 @@ impl ServerConfig {
     /// Further paths of this machine that sessions may read, absolute.
     pub fn shared_paths(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         self.shared_paths.extend(paths);
+        self
+    }
+
+    /// Lets sessions be made from the OCI images of a store; by default there is only `host`, which stays the default.
+    pub fn images(mut self, store: ImageStore) -> Self {
+        self.images = Some(store);
         self
     }
 
@@ -229,7 +237,16 @@ impl ServerConfig {
     /// `~/.local/state` unless it is set. `None` when neither it nor `HOME` is set to an absolute path.
     #[must_use]
     pub fn default_state_dir() -> Option<PathBuf> {
-        state_dir(|name| std::env::var_os(name).map(PathBuf::from))
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        below_home(variable, "XDG_STATE_HOME", ".local/state")
+    }
+
+    /// Where images are kept if nobody says otherwise: `sandbox/images` below `XDG_CACHE_HOME`, which is `~/.cache`
+    /// unless it is set. `None` when neither it nor `HOME` is set to an absolute path.
+    #[must_use]
+    pub fn default_image_store() -> Option<PathBuf> {
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        below_home(variable, "XDG_CACHE_HOME", ".cache").map(|dir| dir.join("images"))
     }
 
     /// The parent of the state of servers that keep it only as long as they live: one for each user of this machine,
@@ -255,10 +272,9 @@ fn ephemeral_state_dir(
 
 /// A relative path would mean another place in each working directory, and is passed over as the XDG specification
 /// asks for.
-fn state_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+fn below_home(variable: impl Fn(&str) -> Option<PathBuf>, named: &str, default: &str) -> Option<PathBuf> {
     let absolute = |name| variable(name).filter(|path: &PathBuf| path.is_absolute());
-    let parent = absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(Path::new(".local/state"))))?;
+    let parent = absolute(named).or_else(|| absolute("HOME").map(|home| home.join(default)))?;
     Some(parent.join("sandbox"))
 }
 
@@ -269,11 +285,12 @@ mod tests {
     #[test]
     fn state_is_kept_where_the_user_keeps_state() {
         let found = |state: Option<&str>, home: Option<&str>| {
-            state_dir(|name| match name {
+            let variable = |name: &str| match name {
                 "XDG_STATE_HOME" => state.map(PathBuf::from),
                 "HOME" => home.map(PathBuf::from),
                 _ => None,
-            })
+            };
+            below_home(variable, "XDG_STATE_HOME", ".local/state")
         };
         assert_eq!(found(Some("/s"), Some("/h")), Some("/s/sandbox".into()));
         assert_eq!(

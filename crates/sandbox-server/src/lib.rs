@@ -35,7 +35,7 @@ mod service;
 mod tls;
 mod tokens;
 
-pub use crate::backend::embedded::Lifetime;
+pub use crate::backend::embedded::{ImageStore, Lifetime};
 pub use crate::backend::{Capabilities, Limits, Missing};
 pub use crate::config::ServerConfig;
 pub use crate::server::{Error, Server};

@@ -88,13 +88,14 @@ impl Server {
             lifetime: config.lifetime,
             limits: config.limits,
             shared_paths: config.shared_paths,
+            images: config.images,
             program: config.program,
         };
         let backend = Embedded::open(backend).await.map_err(Reason::Backend)?;
         let capabilities = backend.capabilities().clone();
         let backend_closed = backend.closed();
         warn_of_missing(&capabilities);
-        let images = Images::new(&capabilities.images, &config.image_aliases).map_err(Reason::Images)?;
+        let images = Images::new(&capabilities, &config.image_aliases).map_err(Reason::Images)?;
         let bounds = Bounds {
             sessions: SessionBounds {
                 of_all: config.max_sessions,

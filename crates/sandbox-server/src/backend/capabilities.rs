@@ -10,6 +10,8 @@ pub struct Capabilities {
     pub stats: bool,
     /// The images sessions can be made from.
     pub images: Vec<String>,
+    /// Other names are those of OCI images, and what there is of them changes.
+    pub oci_images: bool,
     /// What this place cannot give, for people to read.
     pub missing: Vec<Missing>,
 }

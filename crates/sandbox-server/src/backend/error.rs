@@ -21,6 +21,16 @@ pub enum ErrorKind {
     Unsupported,
     /// The backend, or the session's agent, cannot be reached now.
     Unavailable,
+    /// There is no such image.
+    ImageNotFound,
+    /// The image's registry wants credentials, or others.
+    ImageUnauthorized,
+    /// The image's registry cannot be reached now.
+    ImageUnavailable,
+    /// What goes by the image's name cannot be run.
+    ImageInvalid,
+    /// The image is beyond a bound.
+    ImageTooLarge,
     /// The sandbox could not be made.
     CreateFailed,
     /// Anything else; the sources say what.

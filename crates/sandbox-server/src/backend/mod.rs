@@ -47,7 +47,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ErrorKind::CreateFailed`] when the sandbox could not be made (nothing is left of it),
-    /// [`ErrorKind::Unsupported`] for an image this backend does not have.
+    /// one of the kinds of images, such as [`ErrorKind::ImageNotFound`], for an image that it cannot be made of.
     async fn create(&self, id: SessionId, spec: &Spec) -> Result<Created>;
 
     /// The record of one session; `None` when there is no such session.

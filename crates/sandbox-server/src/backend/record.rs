@@ -33,7 +33,7 @@ impl fmt::Display for Owner {
 pub struct Image {
     /// What the caller asked for and sees.
     pub name: String,
-    /// What the backend runs: one of its [`images`](super::Capabilities::images).
+    /// What the backend runs: one of its [`images`](super::Capabilities::images), or the whole name of an OCI image.
     pub reference: String,
 }
 

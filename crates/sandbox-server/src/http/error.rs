@@ -111,7 +111,12 @@ impl From<service::Error> for ApiError {
         use service::ErrorKind as Kind;
         let (status, code) = match error.kind {
             Kind::InvalidParameter => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER"),
-            Kind::ImageUnavailable => (StatusCode::BAD_REQUEST, "IMAGE_UNAVAILABLE"),
+            // The request is what has to change. That of a token has a status of its own, so this is none.
+            Kind::ImageNotFound => (StatusCode::BAD_REQUEST, "IMAGE_NOT_FOUND"),
+            Kind::ImageUnauthorized => (StatusCode::BAD_REQUEST, "IMAGE_UNAUTHORIZED"),
+            Kind::ImageInvalid => (StatusCode::BAD_REQUEST, "IMAGE_INVALID"),
+            Kind::ImageTooLarge => (StatusCode::BAD_REQUEST, "IMAGE_TOO_LARGE"),
+            Kind::ImageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "IMAGE_UNAVAILABLE"),
             Kind::SessionNotFound => (StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"),
             Kind::FileNotFound => (StatusCode::NOT_FOUND, "FILE_NOT_FOUND"),
             Kind::FileExists => (StatusCode::CONFLICT, "FILE_EXISTS"),

@@ -21,6 +21,9 @@ pub(crate) struct CommandLine {
 /// the command line is given all of it as one.
 const INLINE_LIMIT: usize = 96 << 10;
 
+/// What is looked for where an interpreter is missing. The shell that looks is there.
+const KNOWN: &str = "python3 node bash sh ruby perl php lua deno bun";
+
 impl Language {
     fn interpreter(self) -> &'static str {
         match self {
@@ -56,7 +59,9 @@ impl Language {
     pub(crate) fn command_line(self, code: &str) -> CommandLine {
         let interpreter = self.interpreter();
         let check = format!(
-            "command -v {interpreter} >/dev/null || {{ echo '{interpreter} is not installed in this image' >&2; exit 127; }}\n"
+            "command -v {interpreter} >/dev/null || {{ has=; for i in {KNOWN}; do \
+            command -v $i >/dev/null && has=\"$has${{has:+, }}$i\"; done; \
+            echo \"{interpreter} is not installed in this image, which has $has\" >&2; exit 127; }}\n"
         );
         let quoted = quote(code);
         if quoted.len() <= INLINE_LIMIT {
@@ -191,17 +196,21 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_interpreter_is_named() {
+    fn a_missing_interpreter_is_named_with_what_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for program in ["bash", "sh"] {
+            std::os::unix::fs::symlink("/bin/sh", dir.path().join(program)).unwrap();
+        }
         let line = Language::JavaScript.command_line("1");
         let output = Command::new("/bin/sh")
             .args(["-c", &line.text])
-            .env("PATH", "/nowhere")
+            .env("PATH", dir.path())
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(127));
         assert_eq!(
             String::from_utf8_lossy(&output.stderr),
-            "node is not installed in this image\n"
+            "node is not installed in this image, which has bash, sh\n"
         );
     }
 }

@@ -15,7 +15,11 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
     InvalidParameter,
+    ImageNotFound,
+    ImageUnauthorized,
     ImageUnavailable,
+    ImageInvalid,
+    ImageTooLarge,
     SessionNotFound,
     FileNotFound,
     FileExists,
@@ -104,6 +108,15 @@ impl From<backend::Error> for Error {
             Kind::InvalidState => Self::new(ErrorKind::InvalidState, error.to_string()),
             Kind::Unsupported => Self::new(ErrorKind::Unsupported, error.to_string()),
             Kind::Unavailable => Self::unavailable("the session cannot be reached now").caused_by(error),
+            Kind::ImageNotFound => Self::new(ErrorKind::ImageNotFound, error.to_string()),
+            Kind::ImageUnauthorized => {
+                Self::new(ErrorKind::ImageUnauthorized, error.to_string()).caused_by(error)
+            }
+            Kind::ImageUnavailable => {
+                Self::new(ErrorKind::ImageUnavailable, error.to_string()).caused_by(error)
+            }
+            Kind::ImageInvalid => Self::new(ErrorKind::ImageInvalid, error.to_string()).caused_by(error),
+            Kind::ImageTooLarge => Self::new(ErrorKind::ImageTooLarge, error.to_string()).caused_by(error),
             Kind::CreateFailed => {
                 Self::new(ErrorKind::CreateFailed, "the sandbox could not be started").caused_by(error)
             }

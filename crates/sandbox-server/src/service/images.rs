@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use sandbox_images::ImageName;
+
 use super::error::{Error, ErrorKind, Result};
-use crate::backend::Image;
+use crate::backend::{Capabilities, Image};
 
 /// The images of the backend and the other names they go by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub(crate) struct Images {
     /// Name → the backend's image. Every image has its own name here, too.
     by_name: BTreeMap<String, String>,
     default: String,
+    /// Whether any other name is that of an OCI image.
+    oci: bool,
 }
 
 /// An alias does not lead to an image.
@@ -26,52 +30,94 @@ pub(crate) struct UnknownTarget {
 
 impl Images {
     /// The first image is the default one.
-    pub(crate) fn new(images: &[String], aliases: &BTreeMap<String, String>) -> Result<Self, UnknownTarget> {
+    pub(crate) fn new(
+        capabilities: &Capabilities,
+        aliases: &BTreeMap<String, String>,
+    ) -> Result<Self, UnknownTarget> {
+        let images = &capabilities.images;
         let mut by_name: BTreeMap<String, String> = images
             .iter()
             .map(|image| (image.clone(), image.clone()))
             .collect();
         for (alias, target) in aliases {
-            if !images.contains(target) {
-                let (alias, target) = (alias.clone(), target.clone());
-                return Err(UnknownTarget {
-                    alias,
-                    target,
-                    available: images.join(", "),
-                });
-            }
-            by_name.insert(alias.clone(), target.clone());
+            let target = match oci_name(capabilities.oci_images, target) {
+                _ if images.contains(target) => target.clone(),
+                Some(name) => name,
+                None => {
+                    let (alias, target) = (alias.clone(), target.clone());
+                    return Err(UnknownTarget {
+                        alias,
+                        target,
+                        available: images.join(", "),
+                    });
+                }
+            };
+            by_name.insert(alias.clone(), target);
         }
         Ok(Self {
             by_name,
             default: images.first().cloned().unwrap_or_default(),
+            oci: capabilities.oci_images,
         })
     }
 
     pub(crate) fn resolve(&self, asked: Option<&str>) -> Result<Image> {
         let name = asked.unwrap_or(&self.default);
-        match self.by_name.get(name) {
+        let known = self.by_name.get(name).cloned();
+        match known.or_else(|| oci_name(self.oci, name)) {
             Some(reference) => Ok(Image {
                 name: name.to_owned(),
-                reference: reference.clone(),
+                reference,
             }),
-            None => Err(self.unavailable(name)),
+            None => Err(self.not_found(name)),
         }
     }
 
-    fn unavailable(&self, name: &str) -> Error {
+    fn not_found(&self, name: &str) -> Error {
         let available: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
         let message = format!(
             "image {name:?} is not available; available are: {}",
             available.join(", ")
         );
-        Error::new(ErrorKind::ImageUnavailable, message).detail("available", Value::from(available))
+        Error::new(ErrorKind::ImageNotFound, message).detail("available", Value::from(available))
     }
+}
+
+/// The whole name of an OCI image.
+fn oci_name(oci: bool, name: &str) -> Option<String> {
+    let parsed = oci.then(|| name.parse::<ImageName>().ok()).flatten()?;
+    Some(parsed.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn host(oci_images: bool) -> Capabilities {
+        Capabilities {
+            images: vec!["host".to_owned()],
+            oci_images,
+            ..Capabilities::default()
+        }
+    }
+
+    #[test]
+    fn any_other_name_is_that_of_an_oci_image_where_there_are_some() {
+        let images = Images::new(&host(true), &aliases(&[("py", "python:3.11")])).unwrap();
+        for (asked, reference) in [
+            ("host", "host"),
+            ("py", "docker.io/library/python:3.11"),
+            ("python:3.11", "docker.io/library/python:3.11"),
+        ] {
+            let image = images.resolve(Some(asked)).unwrap();
+            assert_eq!(
+                (image.name.as_str(), image.reference.as_str()),
+                (asked, reference)
+            );
+        }
+        let error = images.resolve(Some("../../etc")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ImageNotFound);
+    }
 
     fn aliases(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs
@@ -82,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_alias_is_shown_as_it_was_asked_for() {
-        let images = Images::new(&["host".to_owned()], &aliases(&[("python:3.11", "host")])).unwrap();
+        let images = Images::new(&host(false), &aliases(&[("python:3.11", "host")])).unwrap();
         let image = images.resolve(Some("python:3.11")).unwrap();
         assert_eq!(
             (image.name.as_str(), image.reference.as_str()),
@@ -93,9 +139,9 @@ mod tests {
 
     #[test]
     fn an_unknown_image_is_refused_naming_the_available_ones() {
-        let images = Images::new(&["host".to_owned()], &aliases(&[("python:3.11", "host")])).unwrap();
+        let images = Images::new(&host(false), &aliases(&[("python:3.11", "host")])).unwrap();
         let error = images.resolve(Some("ubuntu:22.04")).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::ImageUnavailable);
+        assert_eq!(error.kind, ErrorKind::ImageNotFound);
         assert_eq!(
             error.message,
             r#"image "ubuntu:22.04" is not available; available are: host, python:3.11"#
@@ -104,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_alias_of_nothing_is_an_error_at_start() {
-        let error = Images::new(&["host".to_owned()], &aliases(&[("a", "b")])).unwrap_err();
+        let error = Images::new(&host(false), &aliases(&[("a", "b")])).unwrap_err();
         assert!(error.to_string().contains("available are: host"), "{error}");
     }
 }

@@ -170,7 +170,11 @@ fn house(sessions: usize) -> (Arc<Memory>, Arc<Service>, Owner) {
 }
 
 fn serve(memory: Arc<Memory>, sessions: usize) -> Arc<Service> {
-    let images = Images::new(&["host".to_owned()], &BTreeMap::new()).unwrap();
+    let host = Capabilities {
+        images: vec!["host".to_owned()],
+        ..Capabilities::default()
+    };
+    let images = Images::new(&host, &BTreeMap::new()).unwrap();
     let bounds = Bounds {
         sessions: SessionBounds {
             of_all: sessions,

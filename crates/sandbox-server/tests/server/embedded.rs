@@ -99,6 +99,7 @@ impl Machine {
                 ..Limits::default()
             },
             shared_paths: Vec::new(),
+            images: None,
             program: PathBuf::from("/proc/self/exe"),
         }
     }

@@ -196,10 +196,10 @@ async fn bad_sessions_are_refused(server: &TestServer) {
         (json!({"image": 3}), "INVALID_PARAMETER", &["image"]),
         (
             json!({"image": "ubuntu:22.04"}),
-            "IMAGE_UNAVAILABLE",
+            "IMAGE_NOT_FOUND",
             &["ubuntu:22.04", "host", "python:3.11"],
         ),
-        (json!({"image": "../../etc"}), "IMAGE_UNAVAILABLE", &["host"]),
+        (json!({"image": "../../etc"}), "IMAGE_NOT_FOUND", &["host"]),
         (json!({"metadata": []}), "INVALID_PARAMETER", &["metadata"]),
         (json!({"metadata": "text"}), "INVALID_PARAMETER", &["metadata"]),
         (

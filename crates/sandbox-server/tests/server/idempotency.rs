@@ -131,7 +131,7 @@ async fn a_refused_create_can_be_mended(server: &TestServer) {
     let key = key();
     create(server, &key, r#"{"image": "none"}"#)
         .await
-        .assert_error(400, "IMAGE_UNAVAILABLE", &[]);
+        .assert_error(400, "IMAGE_NOT_FOUND", &[]);
     let session = create(server, &key, "{}").await;
     assert_eq!(session.status, 200, "{}", session.text());
     server.delete(&path(&session.json())).await;

@@ -37,7 +37,7 @@ use crate::{Error, Session, SessionsClient};
 /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), before anything is sent, for a value
 /// outside the bounds that its setter states; otherwise any kind but
 /// [`SessionNotFound`](crate::ErrorKind::SessionNotFound). An image the API does not have is an
-/// [`Operation`](crate::ErrorKind::Operation) error with the code `IMAGE_UNAVAILABLE`.
+/// [`Operation`](crate::ErrorKind::Operation) error with the code `IMAGE_NOT_FOUND`.
 #[derive(Debug)]
 #[must_use = "a request is sent only when it is awaited"]
 pub struct CreateSession {

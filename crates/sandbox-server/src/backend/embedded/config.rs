@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::images::ImageStore;
 use crate::backend::{Error, ErrorKind, Limits, Result};
 
 /// How long sandboxes live.
@@ -26,6 +27,8 @@ pub struct EmbeddedConfig {
     pub limits: Limits,
     /// Paths of this machine that sandboxes may read, beside its programs and libraries.
     pub shared_paths: Vec<PathBuf>,
+    /// The OCI images that sandboxes are made from, beside this machine's own programs; `None` for none.
+    pub images: Option<ImageStore>,
     /// The program that hosts a sandbox: one whose `main` starts with [`sandbox_agent::run_if_asked`].
     pub program: PathBuf,
 }

@@ -2,19 +2,21 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
 use sandbox_agent::{AgentConfig, AgentLimits};
+use sandbox_images::Leased;
 use sandbox_isolation::{LaunchSpec, Launched, Lifeline, RootFs};
 
 use super::live::Live;
 use super::session_dir::{SessionDir, Stored};
 use super::{
-    Access, Created, Error, ErrorKind, Event, Inner, Lifetime, Record, Result, Revision, SessionId, Spec,
-    State,
+    Access, Created, Error, ErrorKind, Event, HOST_IMAGE, Inner, Lifetime, Record, Result, Revision,
+    SessionId, Spec, State,
 };
 
 impl Inner {
@@ -42,19 +44,34 @@ impl Inner {
 
     /// Makes the directory and the sandbox, or neither. Blocking.
     fn make(&self, id: SessionId, spec: &Spec) -> Result<Live> {
+        let image = self.image(&spec.image.reference)?;
         // A removal that failed half-way may have left something of that name.
         let dir = self.state.session(id);
         dir.remove()
             .and_then(|()| self.state.create(id))
             .map_err(|error| failed("cannot make its directory", error))?;
-        self.fill(id, spec, &dir).inspect_err(|_| {
+        self.fill(id, spec, image.as_ref(), &dir).inspect_err(|_| {
             if let Err(error) = dir.remove() {
                 tracing::warn!(session = %id, %error, "the directory of a failed session is left behind");
             }
         })
     }
 
-    fn fill(&self, id: SessionId, spec: &Spec, dir: &SessionDir) -> Result<Live> {
+    /// What of OCI images the sandbox is made from, kept for it; `None` for this machine's own programs.
+    fn image(&self, reference: &str) -> Result<Option<Leased>> {
+        if reference == HOST_IMAGE {
+            return Ok(None);
+        }
+        match &self.images {
+            Some(images) => images.lease(reference).map(Some),
+            None => {
+                let message = format!("there is no image {reference:?}, only {HOST_IMAGE:?}");
+                Err(Error::new(ErrorKind::ImageNotFound, message))
+            }
+        }
+    }
+
+    fn fill(&self, id: SessionId, spec: &Spec, image: Option<&Leased>, dir: &SessionDir) -> Result<Live> {
         let control = new_key()?;
         let host = new_key()?;
         let record = new_record(id, spec, &host)?;
@@ -62,7 +79,8 @@ impl Inner {
         dir.write_control_key(&control)
             .map_err(|error| failed("cannot write its key", error))?;
 
-        let Launched { sandbox, lifeline } = self.launch(id, spec, dir, &host, &control, deadline)?;
+        let agent = agent_config(spec, image, &host, &control, deadline)?;
+        let Launched { sandbox, lifeline } = self.launch(id, image, dir, &agent)?;
         let stored = Stored {
             record: record.clone(),
             deadline,
@@ -105,15 +123,12 @@ impl Inner {
     fn launch(
         &self,
         id: SessionId,
-        spec: &Spec,
+        image: Option<&Leased>,
         dir: &SessionDir,
-        host: &PrivateKey,
-        control: &PrivateKey,
-        deadline: DateTime<Utc>,
+        agent: &AgentConfig,
     ) -> Result<Launched> {
-        let agent = agent_config(spec, host, control, deadline)?;
         let payload =
-            serde_json::to_vec(&agent).map_err(|error| failed("cannot describe its agent", error))?;
+            serde_json::to_vec(agent).map_err(|error| failed("cannot describe its agent", error))?;
         // The agent gets the only copy of the listener: when it ends, connections are refused.
         let listener = dir
             .listen()
@@ -123,8 +138,14 @@ impl Inner {
                 name: &id.to_string(),
                 program: &self.program,
                 limits: self.limits,
-                rootfs: RootFs::HostUsr {
-                    extra: self.shared_paths.clone(),
+                rootfs: match image {
+                    None => RootFs::HostUsr {
+                        extra: self.shared_paths.clone(),
+                    },
+                    Some(image) => RootFs::Image {
+                        tree: image.tree.clone(),
+                        lease: image.lease.as_fd(),
+                    },
                 },
                 listener: listener.as_fd(),
                 payload: &payload,
@@ -157,6 +178,7 @@ fn new_record(id: SessionId, spec: &Spec, host: &PrivateKey) -> Result<Record> {
 
 fn agent_config(
     spec: &Spec,
+    image: Option<&Leased>,
     host: &PrivateKey,
     control: &PrivateKey,
     deadline: DateTime<Utc>,
@@ -173,8 +195,12 @@ fn agent_config(
             .unwrap_or(0)
             .div_ceil(1000),
         limits: AgentLimits::default(),
-        environment: Vec::new(),
-        working_dir: None,
+        environment: image.map(|image| image.config.env.clone()).unwrap_or_default(),
+        working_dir: image
+            .and_then(|image| image.config.working_dir.as_deref())
+            // What an image says that says nothing.
+            .filter(|dir| !matches!(*dir, "" | "/"))
+            .map(|dir| Path::new("/").join(dir)),
     })
 }
 

@@ -8,6 +8,7 @@ mod adopt;
 mod change;
 mod config;
 mod create;
+mod images;
 mod live;
 mod session_dir;
 mod state_dir;
@@ -26,6 +27,8 @@ use tokio::time::{Instant, timeout_at};
 use self::config::isolation_limits;
 pub use self::config::{EmbeddedConfig, Lifetime};
 use self::create::Unclaimed;
+pub use self::images::ImageStore;
+use self::images::Images;
 use self::live::Live;
 use self::session_dir::Durability;
 use self::state_dir::StateDir;
@@ -35,7 +38,7 @@ use super::{
 };
 use crate::id_locks::IdLocks;
 
-/// The only image: this machine's own `/usr`, read-only.
+/// The image that is always there: this machine's own `/usr`, read-only.
 pub const HOST_IMAGE: &str = "host";
 
 /// Events a watcher may be behind before it is told to list again.
@@ -54,6 +57,7 @@ struct Inner {
     lifetime: Lifetime,
     limits: sandbox_isolation::Limits,
     shared_paths: Vec<PathBuf>,
+    images: Option<Images>,
     program: PathBuf,
     state: StateDir,
     locks: IdLocks,
@@ -107,6 +111,7 @@ impl Inner {
         config.check()?;
         let host = Host::probe()
             .map_err(|error| unavailable("this machine cannot make sandboxes").with_source(error))?;
+        let images = config.images.as_ref().map(Images::open).transpose()?;
         let state = match config.lifetime {
             Lifetime::Persistent => StateDir::open(&config.state_dir),
             Lifetime::Ephemeral => StateDir::create_below(&config.state_dir).map(|(state, left)| {
@@ -118,11 +123,12 @@ impl Inner {
             state.map_err(|error| unavailable("cannot take the state directory").with_source(error))?;
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
         Ok(Self {
-            capabilities: capabilities(&host),
+            capabilities: capabilities(&host, images.is_some()),
             host,
             lifetime: config.lifetime,
             limits: isolation_limits(config.limits),
             shared_paths: config.shared_paths,
+            images,
             program: config.program,
             state,
             locks: IdLocks::default(),
@@ -165,13 +171,6 @@ impl Backend for Embedded {
     }
 
     async fn create(&self, id: SessionId, spec: &Spec) -> Result<Created> {
-        if spec.image.reference != HOST_IMAGE {
-            let message = format!(
-                "there is no image {:?}, only {HOST_IMAGE:?}",
-                spec.image.reference
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
         let (inner, spec) = (self.inner.clone(), spec.clone());
         let unclaimed = to_its_end(async move {
             let created = inner.clone().create(id, spec).await?;
@@ -289,7 +288,7 @@ fn ended_early(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Internal, "the work ended before it was done").with_source(error)
 }
 
-fn capabilities(host: &Host) -> Capabilities {
+fn capabilities(host: &Host, oci_images: bool) -> Capabilities {
     let found = host.capabilities();
     let missing = found.missing.iter().map(|missing| Missing {
         what: missing.what.to_owned(),
@@ -300,6 +299,7 @@ fn capabilities(host: &Host) -> Capabilities {
         pause: found.pause,
         stats: true,
         images: vec![HOST_IMAGE.to_owned()],
+        oci_images,
         missing: missing.collect(),
     }
 }
