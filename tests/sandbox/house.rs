@@ -9,16 +9,23 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sandbox_server::Tokens;
+use contract_tests::images;
+use sandbox_images::Images;
+use sandbox_server::{ImageStore, Tokens};
 use sandbox_sessions::{CommandResult, Language, Session, SessionsClient};
+use tempfile::TempDir;
 
 /// Long enough for the slowest machine; nothing here waits for it when all is well.
 const CODE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// An image with Python, where images can be made.
+pub(crate) const IMAGE: &str = "python:probes";
 
 pub(crate) struct House {
     house: contract_tests::House,
     client: SessionsClient,
     planted: Planted,
+    _store: TempDir,
 }
 
 /// What a session must not find.
@@ -38,11 +45,22 @@ impl House {
     pub(crate) fn start() -> Result<Self, sandbox_server::Error> {
         let planted = Planted::new();
         let tokens = Tokens::from_lines(&planted.token).expect("the token is valid");
-        let house = contract_tests::House::start(tokens, |config| config.limits(limits()))?;
+        let store = tempfile::tempdir().expect("a directory");
+        let house = contract_tests::House::start(tokens, |config| {
+            config.limits(limits()).images(ImageStore::new(store.path()))
+        })?;
+        if images::can_be_made() {
+            let layout = images::make(images::python, &[]);
+            let name = IMAGE.parse().expect("a name");
+            Images::open(store.path(), None)
+                .and_then(|images| images.import(layout.path(), &name))
+                .expect("an image");
+        }
         Ok(Self {
             client: house.client(&planted.token),
             house,
             planted,
+            _store: store,
         })
     }
 
@@ -55,9 +73,14 @@ impl House {
     }
 
     /// Runs code in a session of its own.
-    pub(crate) fn run(&self, language: Language, code: &str) -> CommandResult {
+    pub(crate) fn run(&self, image: &str, language: Language, code: &str) -> CommandResult {
         self.runtime().block_on(async {
-            let session = self.session().await;
+            let session = self
+                .client
+                .create_session()
+                .image(image)
+                .await
+                .expect("a session");
             let result = run(&session, language, code).await;
             session.delete().await.expect("the session is deleted");
             result

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use contract_tests::images;
 use libtest_mimic::{Failed, Trial};
 use sandbox_sessions::Language;
 
-use crate::house::House;
+use crate::house::{House, IMAGE};
 
 const PRELUDE: &str = include_str!("probes/prelude.py");
 
@@ -24,10 +25,18 @@ pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
     let probes = FILES
         .iter()
         .flat_map(|(group, source)| names(source).map(move |name| (*group, *source, name)));
+    let with_image = images::can_be_made().then_some(("with_an_image::", IMAGE));
+    if with_image.is_none() {
+        println!("skipped: there is no umoci and no busybox to make images with");
+    }
+    let images: Vec<_> = [("", "host")].into_iter().chain(with_image).collect();
     probes
-        .map(|(group, source, name)| {
+        .flat_map(|probe| images.iter().map(move |image| (probe, *image)))
+        .map(|((group, source, name), (prefix, image))| {
             let house = house.clone();
-            Trial::test(format!("{group}::{name}"), move || probe(&house, source, name))
+            Trial::test(format!("{prefix}{group}::{name}"), move || {
+                probe(&house, image, source, name)
+            })
         })
         .collect()
 }
@@ -38,11 +47,11 @@ fn names(source: &str) -> impl Iterator<Item = &str> {
         .filter_map(|line| line.strip_prefix("def probe_")?.strip_suffix("():"))
 }
 
-fn probe(house: &House, source: &str, name: &str) -> Result<(), Failed> {
+fn probe(house: &House, image: &str, source: &str, name: &str) -> Result<(), Failed> {
     let constants = house.constants();
     let code = format!("{PRELUDE}\n{constants}\n{source}\nprobe_{name}()\nprint('held')\n");
-    let result = house.run(Language::Python, &code);
-    if result.exit_code() == Some(127) {
+    let result = house.run(image, Language::Python, &code);
+    if image != IMAGE && result.exit_code() == Some(127) {
         println!("skipped: {name}: this host has no python3 in /usr");
         return Ok(());
     }

@@ -96,7 +96,8 @@ pub fn python(tree: &Path) {
     }
     fs::set_permissions(tree.join("var/tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
     for program in [
-        "python3", "bash", "sh", "cat", "ls", "true", "sleep", "id", "env", "mkdir", "rm", "mount", "unshare",
+        "python3", "bash", "sh", "cat", "cp", "ls", "true", "sleep", "id", "env", "mkdir", "rm", "mount",
+        "unshare",
     ] {
         program_with_libraries(&Path::new("/usr/bin").join(program), tree);
     }

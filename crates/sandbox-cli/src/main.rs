@@ -61,8 +61,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     use commands::{
-        code, completions, copy, create, exec, forward, get, health, list, man, pause, proxy, remove, run,
-        serve, ssh, ssh_config,
+        code, completions, copy, create, exec, forward, get, health, image, list, man, pause, proxy, remove,
+        run, serve, ssh, ssh_config,
     };
     match command {
         Command::Run(run) => run::run(run).await,
@@ -92,6 +92,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
             let api = Api::find_for_anybody(&health.connection)?;
             api.told(health::run(health, &api).await)
         }
+        Command::Image(image) => image::run(image).await,
         Command::Completions(completions) => completions::run(completions),
         Command::Man(manual) => man::run(manual),
     }

@@ -79,7 +79,8 @@ pub enum RootFs<'a> {
     /// [`Limits::disk_bytes`].
     ///
     /// Its owners are those inside where root starts the sandbox, which takes a file system that can map ids (ext4, xfs,
-    /// btrfs, tmpfs). For anybody else its files have to be the user's own.
+    /// btrfs, tmpfs). For anybody else its files have to be the user's own. Where the sandbox then has no user ids but that
+    /// one, only its own directories can be written.
     Image {
         /// The absolute path of the tree's root, which nobody writes to.
         tree: PathBuf,

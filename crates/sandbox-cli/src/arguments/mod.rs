@@ -3,6 +3,7 @@
 mod connection;
 mod copy;
 mod execution;
+mod image;
 mod serve;
 mod sessions;
 mod ssh;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 pub(crate) use connection::Connection;
 pub(crate) use copy::{Copy, Place};
 pub(crate) use execution::{Code, CodeSource, Exec, Execution, Run};
+pub(crate) use image::{Image, ImportImage, ListImages, PruneImages, RemoveImages, Store};
 pub(crate) use serve::Serve;
 pub(crate) use sessions::{Create, Health, List, OneSession, Remove};
 pub(crate) use ssh::{Forward, Proxy, Ssh, SshConfig};
@@ -101,6 +103,12 @@ pub(crate) enum Command {
     /// it without them, unless another server of that user runs already. Sessions outlive it, and the next server finds
     /// them again.
     Serve(Serve),
+    /// Look after the images of this machine, which sessions are made from
+    ///
+    /// A server on this machine makes sessions of them, and needs not be told. An image stays for as long as a session of
+    /// it lives.
+    #[command(subcommand)]
+    Image(Image),
     /// Ask whether the API is able to serve
     Health(Health),
     /// Print a script that completes this command's arguments in a shell
@@ -122,6 +130,7 @@ impl Command {
             Self::Cp(copy) => copy.json,
             Self::Rm(remove) => remove.json,
             Self::Health(health) => health.json,
+            Self::Image(image) => image.json(),
             Self::Ssh(_)
             | Self::Proxy(_)
             | Self::SshConfig(_)

@@ -35,6 +35,12 @@ pub(crate) struct Serve {
     /// Accept an image name for an image of this server, such as python:3.11=host
     #[arg(long, value_name = "NAME=IMAGE", value_parser = image_alias)]
     pub(crate) image_alias: Vec<(String, String)>,
+    /// Where the images are kept that sessions are made from [default: sandbox/images in ~/.cache]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) image_store: Option<PathBuf>,
+    /// How much may be kept there, in MiB, before images leave that were used longest ago and by no session now
+    #[arg(long, value_name = "MIB")]
+    pub(crate) image_store_max: Option<u64>,
     /// Let sessions read this path of the host too
     #[arg(long, value_name = "PATH")]
     pub(crate) share: Vec<PathBuf>,

@@ -9,6 +9,7 @@ pub(crate) mod execution;
 pub(crate) mod forward;
 pub(crate) mod get;
 pub(crate) mod health;
+pub(crate) mod image;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod pause;

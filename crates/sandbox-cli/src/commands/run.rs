@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use sandbox_server::{Lifetime, Server, ServerConfig, Tokens};
+use sandbox_server::{ImageStore, Lifetime, Server, ServerConfig, Tokens};
 use sandbox_sessions::{CommandResult, Session, SessionsClient};
 use secrecy::ExposeSecret;
 
@@ -16,7 +16,7 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<ExitCode> {
     if let Some(api) = Api::named(&run.connection)? {
         return api.told(in_session(run, &api, &mut interrupts).await);
     }
-    let (server, client) = own_server().await?;
+    let (server, client) = own_server(run).await?;
     let api = Api::own(client);
     let outcome = in_session(run, &api, &mut interrupts).await;
     server.shutdown().await;
@@ -24,10 +24,16 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<ExitCode> {
 }
 
 /// A server in this process. Its sessions end with it, also when it is killed.
-async fn own_server() -> anyhow::Result<(Server, SessionsClient)> {
+async fn own_server(run: &Run) -> anyhow::Result<(Server, SessionsClient)> {
     let token = Tokens::generate();
     let config =
         ServerConfig::new(token.tokens(), ServerConfig::ephemeral_state_dir()).lifetime(Lifetime::Ephemeral);
+    // Whoever asks for no image needs no place for any.
+    let images = run.image.as_ref().and(ServerConfig::default_image_store());
+    let config = images
+        .map(ImageStore::new)
+        .into_iter()
+        .fold(config, ServerConfig::images);
     let server = Server::start(config)
         .await
         .context("cannot start a server on this machine")?;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use sandbox_server::{Lifetime, Limits, Server, ServerConfig, TlsIdentity, Tokens};
+use sandbox_server::{ImageStore, Lifetime, Limits, Server, ServerConfig, TlsIdentity, Tokens};
 use sandbox_sessions::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -94,7 +94,23 @@ fn config(
         .max_sessions(serve.max_sessions)
         .max_sessions_per_owner(serve.max_sessions_per_owner)
         .limits(limits(serve)?);
+    let config = image_store(serve).into_iter().fold(config, ServerConfig::images);
     Ok((state_dir, identity.into_iter().fold(config, ServerConfig::tls)))
+}
+
+fn image_store(serve: &Serve) -> Option<ImageStore> {
+    let dir = serve
+        .image_store
+        .clone()
+        .or_else(ServerConfig::default_image_store)?;
+    let bytes = serve
+        .image_store_max
+        .map(|mebibytes| mebibytes.saturating_mul(1 << 20));
+    Some(
+        bytes
+            .into_iter()
+            .fold(ImageStore::new(dir), ImageStore::max_bytes),
+    )
 }
 
 fn limits(serve: &Serve) -> anyhow::Result<Limits> {

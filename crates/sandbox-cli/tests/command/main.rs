@@ -11,6 +11,7 @@
 mod copy;
 mod examples;
 mod forwarding;
+mod images;
 mod interactive;
 mod leftovers;
 mod resume;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         interactive::trials(),
         forwarding::trials(),
         resume::trials(),
+        images::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -152,7 +152,7 @@ fn refuses_an_image_that_is_not_there() {
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(125), "{message}");
     assert!(
-        message.contains("IMAGE_NOT_FOUND") && message.contains("host"),
+        message.contains("IMAGE_NOT_FOUND") && message.contains("python:3.11"),
         "{message}"
     );
 }

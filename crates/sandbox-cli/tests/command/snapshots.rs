@@ -12,7 +12,7 @@ use crate::support::{Place, Serve, assert_output, eventually, send, stderr, stdo
 use crate::terminal::Terminal;
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "run",
     "create",
     "ls",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 18] = [
     "resume",
     "rm",
     "serve",
+    "image",
     "health",
     "completions",
     "man",

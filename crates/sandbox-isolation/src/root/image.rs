@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::mount::MountAttrFlags;
 
 use super::skeleton::{make_directory, make_place};
 use super::{DATA, NO_TRICKS, PROC, attach, clone_tree, etc, file_system, give_to_user, sources};
@@ -28,8 +29,13 @@ const OWN: &str = "run/sandbox-agent";
 /// Directories for mounts, beside those of the sandbox's user.
 const PLACES: [&str; 4] = ["dev", PROC, "sys", OWN];
 
-/// What the sandbox's user may write to, and with which mode.
-const USERS: [(&str, u32); 3] = [("workspace", 0o755), ("home/sandbox", 0o755), ("tmp", 0o1777)];
+/// What is the sandbox's user's, and with which mode.
+const USERS: [(&str, u32); 4] = [
+    ("workspace", 0o755),
+    ("home/sandbox", 0o755),
+    ("tmp", 0o1777),
+    ("var/tmp", 0o1777),
+];
 
 /// What is opened of the host for a sandbox with an image.
 pub(crate) struct Image {
@@ -83,7 +89,10 @@ impl Image {
         let options = options.each_ref().map(|(name, value)| (*name, value.as_str()));
         let root = file_system("overlay", &options, NO_TRICKS)?;
         attach(root.as_fd(), skeleton, WHOLE)?;
-        attach(clone_tree(skeleton, "dev", true)?.as_fd(), root.as_fd(), "dev")?;
+        let devices = clone_tree(skeleton, "dev", true)?;
+        attach(devices.as_fd(), root.as_fd(), "dev")?;
+        // What is still to come is mounted, which changes nothing in it.
+        read_only(devices.as_fd(), "dev")?;
         self.attach_own(root.as_fd())?;
         Ok(root)
     }
@@ -97,6 +106,19 @@ impl Image {
         }
         Ok(())
     }
+}
+
+/// Keeps the user of the sandbox from changing anything else, where that user is the owner of all that is there.
+pub(super) fn seal(root: BorrowedFd<'_>) -> Result<(), Error> {
+    for (directory, _) in USERS {
+        attach(clone_tree(root, directory, false)?.as_fd(), root, directory)?;
+    }
+    read_only(root, "the root")
+}
+
+fn read_only(mount: BorrowedFd<'_>, name: &str) -> Result<(), Error> {
+    sys::restrict_mount(mount, NO_TRICKS | MountAttrFlags::MOUNT_ATTR_RDONLY, false)
+        .during_on("make read-only", name)
 }
 
 /// The loader's name, and views of all files by their names.

@@ -107,6 +107,9 @@ pub(crate) fn enter(
             attach_writable(data.as_fd(), root.as_fd(), SHARED_MEMORY)?;
             attach_terminals(root.as_fd())?;
             proc::attach(root.as_fd(), skeleton, mapping)?;
+            if mapping == IdMapping::Single {
+                image::seal(root.as_fd())?;
+            }
             pivot(root.as_fd())
         }
     }

@@ -164,13 +164,13 @@ pub(crate) async fn a_create_cancelled_by_one_of_two_stands(place: &dyn Place) {
     clean(place, &backend).await;
 }
 
-pub(crate) async fn an_unknown_image_is_unsupported(place: &dyn Place) {
+pub(crate) async fn an_unknown_image_is_not_found(place: &dyn Place) {
     let backend = place.open().await;
     let mut spec = spec();
     spec.image.reference = "no-such-image".into();
     assert_eq!(
         kind_of(backend.create(SessionId::random(), &spec)).await,
-        ErrorKind::Unsupported
+        ErrorKind::ImageNotFound
     );
     assert!(place.remains().await.is_empty());
 }

@@ -30,7 +30,7 @@ pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
         concurrent_creates_of_one_id_make_one,
         a_cancelled_create_leaves_nothing,
         a_create_cancelled_by_one_of_two_stands,
-        an_unknown_image_is_unsupported,
+        an_unknown_image_is_not_found,
         what_is_not_there_is_not_found,
         what_cannot_be_reached_is_unavailable,
         a_dead_sandbox_is_noticed,
