@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ImageName;
+
 /// The result of work on images.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -22,6 +24,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The store's own files cannot be read or written.
     Store,
+    /// What was configured cannot be used.
+    Config,
 }
 
 /// A failure: its kind, what was being done to which image, and the cause as [`source`](std::error::Error::source).
@@ -45,6 +49,12 @@ impl Error {
 
     pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Says of which image this failure is.
+    pub(crate) fn of_image(mut self, name: &ImageName) -> Self {
+        self.message = format!("the image {name} cannot be pulled: {}", self.message);
         self
     }
 

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use crate::layout::Layout;
-use crate::store::Store;
+use crate::manifest::invalid;
+use crate::store::{Store, failed};
 use crate::{Digest, Image, ImageConfig, ImageName, Result};
 
 /// Images by name, on this machine. Cheap to clone; everything here blocks.
@@ -61,6 +62,20 @@ impl Lease {
     }
 }
 
+impl Leased {
+    /// The same image with a lease of its own.
+    pub(crate) fn share(&self) -> Result<Self> {
+        let failed = |e| failed(format!("the image {} cannot be leased", self.digest), e);
+        let lease = Lease(self.lease.0.try_clone().map_err(failed)?);
+        Ok(Self {
+            digest: self.digest,
+            tree: self.tree.clone(),
+            config: self.config.clone(),
+            lease,
+        })
+    }
+}
+
 impl AsFd for Lease {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -78,16 +93,18 @@ impl Images {
         Store::open(dir.as_ref(), max_bytes).map(|store| Self { store })
     }
 
-    /// The image of this name, if it is here. A name with a digest is that of an image, whatever its tag.
+    /// The image of this name, if it is here. A name with a digest is that of an image, whatever its tag, or that of an
+    /// index which led to one when this name was pulled.
     ///
     /// # Errors
     /// [`ErrorKind::Store`](crate::ErrorKind::Store).
     pub fn find(&self, name: &ImageName) -> Result<Option<Leased>> {
-        let digest = match name.digest() {
-            Some(digest) => Some(*digest),
-            None => self.store.named(name)?,
-        };
-        match digest {
+        if let Some(digest) = name.digest()
+            && let Some(image) = self.store.image(digest)?
+        {
+            return Ok(Some(image));
+        }
+        match self.store.named(name)? {
             Some(digest) => self.store.image(&digest),
             None => Ok(None),
         }
@@ -108,8 +125,18 @@ impl Images {
     /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond a bound, [`Store`](crate::ErrorKind::Store).
     pub fn import(&self, layout: impl AsRef<Path>, name: &ImageName) -> Result<Leased> {
         let image = Layout::new(layout.as_ref()).import(&self.store)?;
+        if name.digest().is_some_and(|digest| *digest != image.digest) {
+            return Err(invalid(format!(
+                "the image {} cannot be named {name}",
+                image.digest
+            )));
+        }
         self.store.name(name, image.digest)?;
         Ok(image)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// What is in the store, least recently used first.

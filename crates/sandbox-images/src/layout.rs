@@ -8,12 +8,10 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use crate::images::Leased;
-use crate::manifest::{Descriptor, Document, Index, MAX_DOCUMENT, Manifest, invalid};
+use crate::manifest::{Descriptor, Document, MAX_DOCUMENT, MAX_NESTED, Manifest, invalid};
+use crate::platform::for_this_platform;
 use crate::store::{Layer, Store};
-use crate::{Digest, Error, ErrorKind, Result};
-
-/// Indexes within indexes.
-const MAX_NESTED: usize = 4;
+use crate::{Digest, Error, Result};
 
 /// Bytes copied at once.
 const PIECE: usize = 256 << 10;
@@ -125,31 +123,4 @@ fn open(path: &Path) -> Result<File> {
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
     invalid(format!("{} cannot be read", path.display())).with_source(error)
-}
-
-/// The first that is for this platform, or does not say which it is for.
-fn for_this_platform(index: &Index) -> Result<&Descriptor> {
-    let architecture = architecture();
-    let fits = |descriptor: &&Descriptor| {
-        descriptor
-            .platform
-            .as_ref()
-            .is_none_or(|platform| platform.os == "linux" && platform.architecture == architecture)
-    };
-    index.manifests.iter().find(fits).ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("there is no image for linux/{architecture}"),
-        )
-    })
-}
-
-/// This machine's, by the name that images have for it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        other => other,
-    }
 }

@@ -1,8 +1,9 @@
 //! OCI images for sandboxes: kept by content, unpacked into trees.
 //!
 //! [`Images`] is the whole of it: it finds an image by its [`ImageName`] and answers with a [`Leased`] tree that nobody
-//! removes for as long as the lease is held.
+//! removes for as long as the lease is held. A [`Puller`] brings in what is not there from the registry that has it.
 
+mod blocking;
 mod digest;
 mod error;
 mod image;
@@ -10,6 +11,9 @@ mod images;
 mod layout;
 mod manifest;
 mod name;
+mod platform;
+mod pull;
+mod registry;
 mod store;
 mod unpack;
 
@@ -18,3 +22,5 @@ pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::image::{Image, ImageConfig};
 pub use crate::images::{Images, Lease, Leased, Pruned};
 pub use crate::name::{ImageName, ParseImageNameError};
+pub use crate::pull::{ParsePullPolicyError, Progress, Pull, PullPolicy, Puller};
+pub use crate::registry::RegistryConfig;

@@ -6,6 +6,8 @@ use crate::{Digest, Error, ErrorKind, ImageConfig, Result};
 
 /// The longest document that is read.
 pub(crate) const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
+/// Indexes within indexes.
+pub(crate) const MAX_NESTED: usize = 4;
 /// The most layers of an image; the kernel's own overlays, and so Docker, stop at 127.
 pub(crate) const MAX_LAYERS: usize = 128;
 
@@ -24,6 +26,8 @@ pub(crate) struct Descriptor {
 pub(crate) struct Platform {
     pub(crate) os: String,
     pub(crate) architecture: String,
+    /// Of the architecture: `v7`.
+    pub(crate) variant: Option<String>,
 }
 
 /// The manifest of one image.
@@ -59,11 +63,18 @@ impl Document {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Wire {
+            #[serde(rename = "schemaVersion")]
+            schema: Option<u64>,
             config: Option<Descriptor>,
             layers: Option<Vec<Descriptor>>,
             manifests: Option<Vec<Descriptor>>,
         }
         let wire: Wire = parse("manifest", bytes)?;
+        if wire.schema == Some(1) {
+            return Err(invalid(
+                "the image has a manifest of Docker's schema 1, which nobody makes any more and nothing here reads",
+            ));
+        }
         match (wire.manifests, wire.config, wire.layers) {
             (Some(manifests), None, None) => Ok(Self::Index(Index { manifests })),
             (None, Some(config), Some(layers)) => {

@@ -66,22 +66,37 @@ impl Store {
 
     /// Starts to bring in a blob, or goes on where a killed process stopped. Blocks while somebody else does.
     pub(crate) fn download(&self, digest: &Digest, size: u64) -> Result<Download> {
+        let started = self.start(digest, size, Lock::Alone)?;
+        started.ok_or_else(|| {
+            failed(
+                format!("the blob {digest} cannot be written"),
+                io::ErrorKind::NotFound,
+            )
+        })
+    }
+
+    /// [`download`](Self::download), but `None` while somebody else does.
+    pub(crate) fn try_download(&self, digest: &Digest, size: u64) -> Result<Option<Download>> {
+        self.start(digest, size, Lock::AloneNow)
+    }
+
+    fn start(&self, digest: &Digest, size: u64, lock: Lock) -> Result<Option<Download>> {
         if let Some(max) = self.inner.max_bytes.filter(|max| size > *max) {
             let message = format!("the blob {digest} has {size} bytes, more than the store may take, {max}");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let state = self
-            .start(digest, size)
+            .open_partial(digest, size, lock)
             .map_err(|e| failed(format!("the blob {digest} cannot be written"), e))?;
-        Ok(Download {
+        Ok(state.map(|state| Download {
             store: self.clone(),
             digest: *digest,
             size,
             state,
-        })
+        }))
     }
 
-    fn start(&self, digest: &Digest, size: u64) -> io::Result<State> {
+    fn open_partial(&self, digest: &Digest, size: u64, lock: Lock) -> io::Result<Option<State>> {
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -90,17 +105,19 @@ impl Store {
             .truncate(false)
             .mode(UNSETTLED);
         let path = self.path("partial", &digest.hex());
-        let mut file = open_locked(&path, &options, Lock::Alone)?.ok_or(io::ErrorKind::NotFound)?;
+        let Some(mut file) = open_locked(&path, &options, lock)? else {
+            return Ok(None);
+        };
         if let Some(complete) = self.open_blob(digest)? {
             fs::remove_file(&path)?;
-            return Ok(State::Complete(complete));
+            return Ok(Some(State::Complete(complete)));
         }
         if file.metadata()?.len() > size {
             file.set_len(0)?;
         }
         let mut hash = sha2::Sha256::new();
         let offset = hash_rest(&mut file, &mut hash)?;
-        Ok(State::Partial { file, hash, offset })
+        Ok(Some(State::Partial { file, hash, offset }))
     }
 }
 

@@ -27,6 +27,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use self::blobs::Download;
 pub(crate) use self::build::Layer;
 use crate::unpack::Limits;
 use crate::{Error, ErrorKind, Result};
