@@ -12,12 +12,16 @@ pub(crate) fn trials(house: &Arc<House>) -> Vec<Trial> {
 }
 
 async fn an_image_that_is_not_there(house: Arc<House>) {
-    for (image, says) in [
-        ("localhost:1/nobody/has:this", "localhost:1/nobody/has:this"),
-        ("UPPER:1", "not available"),
+    for (image, code, says) in [
+        (
+            "localhost:1/nobody/has:this",
+            "IMAGE_UNAVAILABLE",
+            "localhost:1/nobody/has:this",
+        ),
+        ("UPPER:1", "IMAGE_NOT_FOUND", "not available"),
     ] {
         let error = house.create(image).await.unwrap_err();
-        assert_eq!(error.error_code(), Some("IMAGE_NOT_FOUND"), "{error:?}");
+        assert_eq!(error.error_code(), Some(code), "{error:?}");
         assert!(error.message().contains(says), "{error}");
     }
 }

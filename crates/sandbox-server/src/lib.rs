@@ -40,4 +40,6 @@ pub use crate::backend::{Capabilities, Limits, Missing};
 pub use crate::config::ServerConfig;
 pub use crate::server::{Error, Server};
 pub use crate::tls::{TlsError, TlsIdentity};
+pub use sandbox_images::{PullPolicy, RegistryConfig};
+
 pub use crate::tokens::{GeneratedToken, Tokens, TokensError};

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
-use sandbox_server::ServerConfig;
+use sandbox_server::{PullPolicy, ServerConfig};
 
 use super::image_alias;
 
@@ -41,6 +41,15 @@ pub(crate) struct Serve {
     /// How much may be kept there, in MiB, before images leave that were used longest ago and by no session now
     #[arg(long, value_name = "MIB")]
     pub(crate) image_store_max: Option<u64>,
+    /// When to ask registries for images: when one is missing, always whether it has changed, or never
+    #[arg(long, value_name = "missing|always|never", default_value_t)]
+    pub(crate) pull: PullPolicy,
+    /// Ask this registry for Docker Hub's images before Docker Hub itself, such as https://mirror.example.com
+    #[arg(long, value_name = "URL")]
+    pub(crate) registry_mirror: Option<String>,
+    /// Speak to this registry without TLS, as to those of this machine
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) plain_http: Vec<String>,
     /// Let sessions read this path of the host too
     #[arg(long, value_name = "PATH")]
     pub(crate) share: Vec<PathBuf>,

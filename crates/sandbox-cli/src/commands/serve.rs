@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use sandbox_server::{ImageStore, Lifetime, Limits, Server, ServerConfig, TlsIdentity, Tokens};
+use sandbox_server::{
+    ImageStore, Lifetime, Limits, RegistryConfig, Server, ServerConfig, TlsIdentity, Tokens,
+};
 use sandbox_sessions::{API_TOKEN_VARIABLE, API_URL_VARIABLE};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -106,11 +108,11 @@ fn image_store(serve: &Serve) -> Option<ImageStore> {
     let bytes = serve
         .image_store_max
         .map(|mebibytes| mebibytes.saturating_mul(1 << 20));
-    Some(
-        bytes
-            .into_iter()
-            .fold(ImageStore::new(dir), ImageStore::max_bytes),
-    )
+    let mut registries = RegistryConfig::default();
+    registries.mirror = serve.registry_mirror.clone();
+    registries.plain_http = serve.plain_http.clone();
+    let store = ImageStore::new(dir).pull(serve.pull).registries(registries);
+    Some(bytes.into_iter().fold(store, ImageStore::max_bytes))
 }
 
 fn limits(serve: &Serve) -> anyhow::Result<Limits> {

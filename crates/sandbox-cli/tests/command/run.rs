@@ -148,11 +148,11 @@ fn prints_json() {
 }
 
 fn refuses_an_image_that_is_not_there() {
-    let output = Place::new().output(&["run", "--image", "python:3.11", "-c", "1"]);
+    let output = Place::new().output(&["run", "--image", "localhost:1/python:3.11", "-c", "1"]);
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(125), "{message}");
     assert!(
-        message.contains("IMAGE_NOT_FOUND") && message.contains("python:3.11"),
+        message.contains("IMAGE_UNAVAILABLE") && message.contains("localhost:1"),
         "{message}"
     );
 }

@@ -320,7 +320,11 @@ fn failures() {
     );
     matches(&place, "no-beginning", &["get", "0000"]);
     matches(&place, "bad-value", &["create", "--ttl", "59"]);
-    matches(&place, "no-image", &["create", "--image", "python:3.11"]);
+    matches(
+        &place,
+        "no-image",
+        &["create", "--image", "localhost:1/python:3.11"],
+    );
     matches(
         &place,
         "second-server",

@@ -1,6 +1,6 @@
 //! One pull: documents, then layers, then the tree.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::attempts::Attempts;
 use super::blob::Layers;
@@ -109,7 +109,8 @@ impl<'a> Fetch<'a> {
             repositories: &self.repositories,
             report: self.report,
         };
-        let fetched = layers.iter().map(|layer| source.layer(layer));
+        // Boxed, or the compiler does not see that the whole can be sent to another thread.
+        let fetched: Vec<_> = layers.iter().map(|layer| source.layer(layer).boxed()).collect();
         stream::iter(fetched).buffered(PARALLEL).try_collect().await
     }
 

@@ -102,13 +102,8 @@ impl Answer<'_> {
     async fn token(&self, realm: &Url, service: Option<&str>) -> Result<SecretString> {
         let response = match &self.credential {
             Some(Credential::IdentityToken(token)) => {
-                let mut form = form_urlencoded::Serializer::new(String::new());
-                form.append_pair("grant_type", "refresh_token");
-                form.append_pair("refresh_token", token.expose_secret());
-                form.append_pair("client_id", CLIENT)
-                    .append_pair("scope", &self.scope);
-                form.extend_pairs(service.map(|service| ("service", service)));
-                self.transport.post(realm, form.finish()).await?
+                let form = self.refresh(token, service);
+                self.transport.post(realm, form).await?
             }
             other => {
                 let authorization = match other {
@@ -116,10 +111,9 @@ impl Answer<'_> {
                     _ => None,
                 };
                 let mut url = realm.clone();
-                let mut query = url.query_pairs_mut();
-                query.append_pair("scope", &self.scope);
-                query.extend_pairs(service.map(|service| ("service", service)));
-                drop(query);
+                url.query_pairs_mut()
+                    .append_pair("scope", &self.scope)
+                    .extend_pairs(service.map(|service| ("service", service)));
                 self.transport
                     .get(&url, &HeaderMap::new(), authorization.as_ref())
                     .await?
@@ -136,6 +130,17 @@ impl Answer<'_> {
             let message = format!("the registry {} has an answer without a token", self.host.name());
             Error::new(ErrorKind::Unavailable, message)
         })
+    }
+
+    /// What asks for a token in exchange for an identity token.
+    fn refresh(&self, identity: &SecretString, service: Option<&str>) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token");
+        form.append_pair("refresh_token", identity.expose_secret());
+        form.append_pair("client_id", CLIENT)
+            .append_pair("scope", &self.scope);
+        form.extend_pairs(service.map(|service| ("service", service)));
+        form.finish()
     }
 
     fn unauthorized(&self, what: &str) -> Error {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use self::credentials::DockerConfig;
 use self::host::{Host, PlainHttp};
-pub(crate) use self::repository::{Blob, Reference, Repository};
+pub(crate) use self::repository::{Reference, Repository};
 use self::transport::Transport;
 use crate::name::DOCKER_HUB;
 use crate::{ImageName, Result};

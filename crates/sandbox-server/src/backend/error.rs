@@ -27,6 +27,8 @@ pub enum ErrorKind {
     ImageUnauthorized,
     /// The image's registry cannot be reached now.
     ImageUnavailable,
+    /// The image is being brought here, which goes on; whoever asks again later finds it.
+    ImagePulling,
     /// What goes by the image's name cannot be run.
     ImageInvalid,
     /// The image is beyond a bound.

@@ -117,6 +117,7 @@ impl From<service::Error> for ApiError {
             Kind::ImageInvalid => (StatusCode::BAD_REQUEST, "IMAGE_INVALID"),
             Kind::ImageTooLarge => (StatusCode::BAD_REQUEST, "IMAGE_TOO_LARGE"),
             Kind::ImageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "IMAGE_UNAVAILABLE"),
+            Kind::ImagePulling => (StatusCode::SERVICE_UNAVAILABLE, "IMAGE_PULLING"),
             Kind::SessionNotFound => (StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"),
             Kind::FileNotFound => (StatusCode::NOT_FOUND, "FILE_NOT_FOUND"),
             Kind::FileExists => (StatusCode::CONFLICT, "FILE_EXISTS"),

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use crate::backend::{self, SessionId};
 use crate::descriptors;
 
+/// When to ask again for an image that is being pulled: whoever asks waits again.
+const PULLING: Duration = Duration::from_secs(1);
+
 /// The result of a request.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -18,6 +21,7 @@ pub(crate) enum ErrorKind {
     ImageNotFound,
     ImageUnauthorized,
     ImageUnavailable,
+    ImagePulling,
     ImageInvalid,
     ImageTooLarge,
     SessionNotFound,
@@ -115,6 +119,10 @@ impl From<backend::Error> for Error {
             Kind::ImageUnavailable => {
                 Self::new(ErrorKind::ImageUnavailable, error.to_string()).caused_by(error)
             }
+            Kind::ImagePulling => Self {
+                retry_after: Some(PULLING),
+                ..Self::new(ErrorKind::ImagePulling, error.to_string())
+            },
             Kind::ImageInvalid => Self::new(ErrorKind::ImageInvalid, error.to_string()).caused_by(error),
             Kind::ImageTooLarge => Self::new(ErrorKind::ImageTooLarge, error.to_string()).caused_by(error),
             Kind::CreateFailed => {

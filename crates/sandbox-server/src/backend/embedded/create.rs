@@ -26,13 +26,14 @@ impl Inner {
             live.claim();
             return Ok(Created::Existing(live.record()));
         }
+        let image = self.image(&spec.image.reference).await?;
         let _permit = self
             .making
             .acquire()
             .await
             .map_err(|error| failed("too late", error))?;
         let inner = self.clone();
-        let live = Arc::new(super::blocking(move || inner.make(id, &spec)).await?);
+        let live = Arc::new(super::blocking(move || inner.make(id, &spec, image)).await?);
         let record = live.record();
         if let Err(error) = live.clone().install(&self) {
             self.remove(&live, super::Removal::Died, guard).await?;
@@ -43,8 +44,7 @@ impl Inner {
     }
 
     /// Makes the directory and the sandbox, or neither. Blocking.
-    fn make(&self, id: SessionId, spec: &Spec) -> Result<Live> {
-        let image = self.image(&spec.image.reference)?;
+    fn make(&self, id: SessionId, spec: &Spec, image: Option<Leased>) -> Result<Live> {
         // A removal that failed half-way may have left something of that name.
         let dir = self.state.session(id);
         dir.remove()
@@ -58,12 +58,12 @@ impl Inner {
     }
 
     /// What of OCI images the sandbox is made from, kept for it; `None` for this machine's own programs.
-    fn image(&self, reference: &str) -> Result<Option<Leased>> {
+    async fn image(&self, reference: &str) -> Result<Option<Leased>> {
         if reference == HOST_IMAGE {
             return Ok(None);
         }
         match &self.images {
-            Some(images) => images.lease(reference).map(Some),
+            Some(images) => images.lease(reference).await.map(Some),
             None => {
                 let message = format!("there is no image {reference:?}, only {HOST_IMAGE:?}");
                 Err(Error::new(ErrorKind::ImageNotFound, message))

@@ -1,8 +1,10 @@
 //! The images that sandboxes are made from, beside this machine's own programs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use sandbox_images::{ImageName, Images as Store, Leased};
+use sandbox_images::{ImageName, Images as Store, Leased, PullPolicy, Puller, RegistryConfig};
+use tokio::time::timeout;
 
 use crate::backend::{Error, ErrorKind, Result};
 
@@ -10,7 +12,11 @@ use crate::backend::{Error, ErrorKind, Result};
 /// and to each program.
 const ENVIRONMENT: usize = 64 << 10;
 
-/// Where images are kept.
+/// How long a create waits for an image that is being pulled. Clients that do not know of it give up after half a minute;
+/// by then they shall have heard that it goes on.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where images are kept, and where they come from.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ImageStore {
@@ -18,6 +24,10 @@ pub struct ImageStore {
     pub dir: PathBuf,
     /// How many bytes it may grow to before images leave it that nobody uses; `None` for all there is room for.
     pub max_bytes: Option<u64>,
+    /// When registries are asked for images.
+    pub pull: PullPolicy,
+    /// How registries are reached.
+    pub registries: RegistryConfig,
 }
 
 impl ImageStore {
@@ -26,6 +36,8 @@ impl ImageStore {
         Self {
             dir: dir.into(),
             max_bytes: None,
+            pull: PullPolicy::default(),
+            registries: RegistryConfig::default(),
         }
     }
 
@@ -35,34 +47,53 @@ impl ImageStore {
         self.max_bytes = Some(bytes);
         self
     }
+
+    /// Says when registries are asked.
+    #[must_use]
+    pub fn pull(mut self, policy: PullPolicy) -> Self {
+        self.pull = policy;
+        self
+    }
+
+    /// Says how registries are reached.
+    #[must_use]
+    pub fn registries(mut self, config: RegistryConfig) -> Self {
+        self.registries = config;
+        self
+    }
 }
 
 /// The images of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Images {
-    store: Store,
+    puller: Puller,
+    policy: PullPolicy,
 }
 
 impl Images {
-    /// Blocking.
+    /// Blocking, on the runtime that pulls are to run on.
     pub(super) fn open(config: &ImageStore) -> Result<Self> {
-        let store = Store::open(&config.dir, config.max_bytes).map_err(|error| {
-            let message = format!("cannot open the image store {}", config.dir.display());
+        let failed = |error: sandbox_images::Error| {
+            let message = format!("cannot use the image store {}", config.dir.display());
             Error::new(ErrorKind::Unavailable, message).with_source(error)
-        })?;
-        Ok(Self { store })
+        };
+        let store = Store::open(&config.dir, config.max_bytes).map_err(failed)?;
+        Ok(Self {
+            puller: Puller::new(store, config.registries.clone()).map_err(failed)?,
+            policy: config.pull,
+        })
     }
 
-    /// The image of this name, kept until the lease is dropped. Blocking.
-    pub(super) fn lease(&self, reference: &str) -> Result<Leased> {
+    /// The image of this name, kept until the lease is dropped. A pull goes on when nobody waits for it any more.
+    pub(super) async fn lease(&self, reference: &str) -> Result<Leased> {
         let name: ImageName = reference
             .parse()
             .map_err(|error| Error::new(ErrorKind::ImageInvalid, format!("image {reference}: {error}")))?;
-        let leased = self.store.find(&name).map_err(|error| failure(&name, &error))?;
-        let leased = leased.ok_or_else(|| {
-            let message = format!("image {name} is not in this server's store");
-            Error::new(ErrorKind::ImageNotFound, message)
-        })?;
+        let mut pull = self.puller.pull(&name, self.policy);
+        let leased = match timeout(PATIENCE, pull.finished()).await {
+            Ok(pulled) => pulled.map_err(failure)?,
+            Err(_) => return Err(pulling(&name, pull.progress())),
+        };
         let environment: usize = leased
             .config
             .env
@@ -78,8 +109,18 @@ impl Images {
     }
 }
 
+fn pulling(name: &ImageName, progress: sandbox_images::Progress) -> Error {
+    let far = match progress.total {
+        _ if progress.unpacking => "all of it is here and being unpacked".to_owned(),
+        Some(total) => format!("{} of {total} bytes are here", progress.bytes),
+        None => "its registry has not said yet what it is".to_owned(),
+    };
+    let message = format!("image {name} is being pulled, and goes on to be: {far}");
+    Error::new(ErrorKind::ImagePulling, message)
+}
+
 /// What went wrong with an image, for whoever asked for it.
-fn failure(name: &ImageName, error: &sandbox_images::Error) -> Error {
+fn failure(error: sandbox_images::Error) -> Error {
     use sandbox_images::ErrorKind as Kind;
     let kind = match error.kind() {
         Kind::NotFound => ErrorKind::ImageNotFound,
@@ -89,5 +130,5 @@ fn failure(name: &ImageName, error: &sandbox_images::Error) -> Error {
         Kind::TooLarge => ErrorKind::ImageTooLarge,
         _ => ErrorKind::Internal,
     };
-    Error::new(kind, format!("image {name}: {error}")).with_source(error.clone())
+    Error::new(kind, error.to_string()).with_source(error)
 }
