@@ -3,14 +3,18 @@
 //! [`Images`] is the whole of it: it finds an image by its [`ImageName`] and answers with a [`Leased`] tree that nobody
 //! removes for as long as the lease is held.
 
+mod compression;
 mod digest;
 mod error;
 mod image;
 mod images;
+mod import;
 mod layout;
 mod manifest;
 mod name;
+mod part;
 mod store;
+mod tar;
 mod unpack;
 
 pub use crate::digest::{Digest, ParseDigestError};
