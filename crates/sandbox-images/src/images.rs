@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use crate::layout::Layout;
+use crate::import::{import, import_tree};
 use crate::manifest::invalid;
 use crate::store::{Store, failed};
 use crate::{Digest, Image, ImageConfig, ImageName, Result};
@@ -110,21 +110,47 @@ impl Images {
         }
     }
 
-    /// Puts an image into the store, under a name that another may have had, from a directory in the [OCI image layout].
-    /// Of images for several platforms it takes that for this one.
+    /// Puts an image into the store, under a name that another may have had. What it is in is found out by looking:
     ///
-    /// Devices and fifos are left out, and so are extended attributes, file capabilities among them; sparse files are
-    /// refused. Run as root it keeps
-    /// the owners of files; for anybody else all files are the user's own, and no program is setuid.
+    /// - a directory in the [OCI image layout], or a tar archive of one,
+    /// - an archive of `docker save`; since there is no manifest in it, the image goes by its id, the digest of its
+    ///   configuration.
+    ///
+    /// Archives may be compressed with gzip or zstd; they are decompressed into the store then, and are gone from there
+    /// when this ends. Of images for several platforms it takes that for this one. Where there are several images,
+    /// [`import_tagged`](Self::import_tagged) takes one of them.
+    ///
+    /// Devices and fifos are left out, and so are extended attributes, file capabilities among them. Run as root it
+    /// keeps the owners of files; for anybody else all files are the user's own, and no program is setuid.
     ///
     /// [OCI image layout]: https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is no image for this platform,
-    /// [`Invalid`](crate::ErrorKind::Invalid) for one that breaks the rules,
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is no such file, or no image for this platform,
+    /// [`Invalid`](crate::ErrorKind::Invalid) for one that breaks the rules, and for several, whose tags it lists,
     /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond a bound, [`Store`](crate::ErrorKind::Store).
-    pub fn import(&self, layout: impl AsRef<Path>, name: &ImageName) -> Result<Leased> {
-        let image = Layout::new(layout.as_ref()).import(&self.store)?;
+    pub fn import(&self, path: impl AsRef<Path>, name: &ImageName) -> Result<Leased> {
+        self.named(name, import(&self.store, path.as_ref(), None)?)
+    }
+
+    /// [`import`](Self::import), of the image that goes by this tag or name in the layout or archive.
+    ///
+    /// # Errors
+    /// As for [`import`](Self::import), and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) with the tags there are.
+    pub fn import_tagged(&self, path: impl AsRef<Path>, tag: &str, name: &ImageName) -> Result<Leased> {
+        self.named(name, import(&self.store, path.as_ref(), Some(tag))?)
+    }
+
+    /// Puts the tar archive of a root file system, compressed with gzip or zstd or not at all, into the store, as an
+    /// image that says nothing of itself. Otherwise it is as one layer is for [`import`](Self::import).
+    ///
+    /// # Errors
+    /// As for [`import`](Self::import).
+    pub fn import_tree(&self, archive: impl AsRef<Path>, name: &ImageName) -> Result<Leased> {
+        self.named(name, import_tree(&self.store, archive.as_ref())?)
+    }
+
+    fn named(&self, name: &ImageName, image: Leased) -> Result<Leased> {
         if name.digest().is_some_and(|digest| *digest != image.digest) {
             return Err(invalid(format!(
                 "the image {} cannot be named {name}",

@@ -1,29 +1,29 @@
-//! The OCI image layout: a directory with an index and blobs.
+//! The OCI image layout: an index and blobs, in a directory or an archive.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
-use rustix::fs::OFlags;
-
+use crate::compression::{CHUNK, unreadable};
 use crate::images::Leased;
-use crate::manifest::{Descriptor, Document, MAX_DOCUMENT, MAX_NESTED, Manifest, invalid};
+use crate::import::{Parts, choose};
+use crate::manifest::{Descriptor, Document, MAX_NESTED, Manifest, invalid};
 use crate::platform::for_this_platform;
 use crate::store::{Layer, Store};
-use crate::{Digest, Error, Result};
+use crate::{Digest, Result};
 
-/// Bytes copied at once.
-const PIECE: usize = 256 << 10;
+/// Tells of the images in a layout.
+pub(crate) const INDEX: &str = "index.json";
 
-/// A layout in a directory that somebody else made.
+/// A layout that somebody else made.
 pub(crate) struct Layout<'a> {
-    dir: &'a Path,
+    parts: &'a Parts,
+    reference: Option<&'a str>,
 }
 
 impl<'a> Layout<'a> {
-    pub(crate) fn new(dir: &'a Path) -> Self {
-        Self { dir }
+    /// Of several images, that of this reference is meant.
+    pub(crate) fn new(parts: &'a Parts, reference: Option<&'a str>) -> Self {
+        Self { parts, reference }
     }
 
     /// Puts the image for this platform into the store.
@@ -44,7 +44,10 @@ impl<'a> Layout<'a> {
     }
 
     fn manifest(&self) -> Result<(Digest, Manifest)> {
-        let mut document = Document::parse(&self.read_bounded(&self.dir.join("index.json"))?)?;
+        let mut document = Document::parse(&self.parts.document(INDEX)?)?;
+        if let Document::Index(index) = &mut document {
+            index.manifests = self.chosen(std::mem::take(&mut index.manifests))?;
+        }
         for _ in 0..MAX_NESTED {
             let Document::Index(index) = document else { break };
             let chosen = for_this_platform(&index)?;
@@ -55,13 +58,25 @@ impl<'a> Layout<'a> {
         }
         Err(invalid(format!(
             "the index of {} leads to no manifest",
-            self.dir.display()
+            self.parts
         )))
+    }
+
+    /// What of a layout's index is the image that is meant.
+    fn chosen(&self, manifests: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+        let tagged = manifests.into_iter().map(|descriptor| {
+            let annotations = descriptor.annotations.iter();
+            let tags = annotations.flat_map(|said| said.reference.iter().chain(&said.name));
+            (tags.cloned().collect(), descriptor)
+        });
+        choose(self.parts, tagged.collect(), self.reference, |one, other| {
+            one.digest == other.digest
+        })
     }
 
     /// A small blob, verified.
     fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        let content = self.read_bounded(&self.blob(&descriptor.digest))?;
+        let content = self.parts.document(&blob(&descriptor.digest))?;
         let found = Digest::of(&content);
         if found != descriptor.digest {
             return Err(invalid(format!(
@@ -72,27 +87,17 @@ impl<'a> Layout<'a> {
         Ok(content)
     }
 
-    fn read_bounded(&self, path: &Path) -> Result<Vec<u8>> {
-        let mut content = Vec::new();
-        open(path)?
-            .take(MAX_DOCUMENT as u64 + 1)
-            .read_to_end(&mut content)
-            .map_err(|error| unreadable(path, error))?;
-        // Who parses it says that it is too long.
-        Ok(content)
-    }
-
     /// Copies a blob into the store, which verifies it.
     fn copy(&self, store: &Store, descriptor: &Descriptor) -> Result<File> {
         if let Some(blob) = store.blob(&descriptor.digest)? {
             return Ok(blob);
         }
-        let path = self.blob(&descriptor.digest);
-        let mut source = open(&path)?;
+        let path = blob(&descriptor.digest);
+        let mut source = self.parts.part(&path)?;
         let mut copy = store.download(&descriptor.digest, descriptor.size)?;
         // What a killed import has left may be of a file that was another one then.
         copy.restart()?;
-        let mut piece = vec![0; PIECE];
+        let mut piece = vec![0; CHUNK];
         while copy.offset() < descriptor.size {
             match source.read(&mut piece) {
                 Ok(0) => break,
@@ -103,24 +108,8 @@ impl<'a> Layout<'a> {
         }
         copy.finish()
     }
-
-    fn blob(&self, digest: &Digest) -> std::path::PathBuf {
-        self.dir.join("blobs").join("sha256").join(digest.hex())
-    }
 }
 
-/// Opens a regular file; anything else could keep its reader waiting for ever.
-fn open(path: &Path) -> Result<File> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| unreadable(path, error))?;
-    match file.metadata() {
-        Ok(metadata) if metadata.is_file() => Ok(file),
-        Ok(_) => Err(invalid(format!("{} is no file", path.display()))),
-        Err(error) => Err(unreadable(path, error)),
-    }
-}
-
-fn unreadable(path: &Path, error: io::Error) -> Error {
-    invalid(format!("{} cannot be read", path.display())).with_source(error)
+fn blob(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
 }

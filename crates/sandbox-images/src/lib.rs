@@ -4,17 +4,21 @@
 //! removes for as long as the lease is held. A [`Puller`] brings in what is not there from the registry that has it.
 
 mod blocking;
+mod compression;
 mod digest;
 mod error;
 mod image;
 mod images;
+mod import;
 mod layout;
 mod manifest;
 mod name;
+mod part;
 mod platform;
 mod pull;
 mod registry;
 mod store;
+mod tar;
 mod unpack;
 
 pub use crate::digest::{Digest, ParseDigestError};

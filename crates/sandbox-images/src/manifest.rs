@@ -19,6 +19,18 @@ pub(crate) struct Descriptor {
     pub(crate) size: u64,
     /// In an index.
     pub(crate) platform: Option<Platform>,
+    /// In the index of a layout.
+    pub(crate) annotations: Option<Annotations>,
+}
+
+/// What an index of several images calls one of them.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Annotations {
+    #[serde(rename = "org.opencontainers.image.ref.name")]
+    pub(crate) reference: Option<String>,
+    /// The whole name, beside a reference that is only its tag.
+    #[serde(rename = "io.containerd.image.name")]
+    pub(crate) name: Option<String>,
 }
 
 /// What a manifest of an index is for.

@@ -95,6 +95,7 @@ mod tests {
                 digest: Digest::of(b""),
                 size: place as u64,
                 platform,
+                annotations: None,
             }
         };
         Index {

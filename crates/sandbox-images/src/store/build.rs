@@ -9,6 +9,7 @@ use super::image::Record;
 use super::{Store, failed, make_dir};
 use crate::images::Leased;
 use crate::manifest::{ConfigFile, invalid};
+use crate::part::Part;
 use crate::unpack::unpack;
 use crate::{Digest, Result};
 
@@ -22,9 +23,22 @@ pub(crate) struct Layer {
 impl Store {
     /// Unpacks an image, lowest layer first, unless somebody else just did. Blocks while somebody else does.
     pub(crate) fn unpack(&self, manifest: Digest, config: &[u8], layers: Vec<Layer>) -> Result<Leased> {
+        let blobs = layers.iter().map(|layer| layer.digest.hex()).collect();
+        let parts = layers.into_iter().map(|layer| layer.blob.into()).collect();
+        self.unpack_parts(manifest, config, blobs, parts)
+    }
+
+    /// [`unpack`](Self::unpack), from layers that are wherever they are; `blobs` are those that the store has of them.
+    pub(crate) fn unpack_parts(
+        &self,
+        manifest: Digest,
+        config: &[u8],
+        blobs: Vec<String>,
+        parts: Vec<Part>,
+    ) -> Result<Leased> {
         let config = ConfigFile::parse(config)?;
-        if config.diff_ids.len() != layers.len() {
-            let (layers, diff_ids) = (layers.len(), config.diff_ids.len());
+        if config.diff_ids.len() != parts.len() {
+            let (layers, diff_ids) = (parts.len(), config.diff_ids.len());
             return Err(invalid(format!(
                 "the image has {layers} layers and the digests of {diff_ids}"
             )));
@@ -37,23 +51,24 @@ impl Store {
             return Ok(image);
         }
         clear(&work).map_err(failed)?;
-        let image = self.build(manifest, config, layers);
+        let image = self.build(manifest, config, blobs, parts);
         if image.is_err() {
             self.discard(&work);
         }
         image
     }
 
-    fn build(&self, manifest: Digest, config: ConfigFile, layers: Vec<Layer>) -> Result<Leased> {
+    fn build(
+        &self,
+        manifest: Digest,
+        config: ConfigFile,
+        blobs: Vec<String>,
+        parts: Vec<Part>,
+    ) -> Result<Leased> {
         let failed = |e| failed(format!("the image {manifest} cannot be unpacked"), e);
         let work = self.path("work", &manifest.hex());
-        let blobs = layers.iter().map(|layer| layer.digest.hex()).collect();
-        let sources = layers
-            .into_iter()
-            .map(|layer| layer.blob)
-            .zip(config.diff_ids)
-            .collect();
-        let bytes = unpack(&work.join("tree"), sources, &self.inner.limits)?;
+        let layers = parts.into_iter().zip(config.diff_ids).collect();
+        let bytes = unpack(&work.join("tree"), layers, &self.inner.limits)?;
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::files::{Lock, names_in, open_locked, reading};
+use super::image::Alone;
 use super::{Store, failed};
 use crate::images::Pruned;
 use crate::{Digest, Error, ErrorKind, Image, ImageName, Result};
@@ -31,8 +32,11 @@ impl Store {
             .iter()
             .all(|(_, other)| *other != digest)
         {
-            self.take_image(&digest).map_err(failed)?;
+            let alone = self.look_alone().map_err(failed)?;
+            let gone = self.take_image(&digest, &alone).map_err(failed)?;
             self.drop_loose_blobs().map_err(failed)?;
+            drop(alone);
+            gone.iter().for_each(|gone| delete(gone));
         }
         Ok(())
     }
@@ -40,20 +44,23 @@ impl Store {
     /// Removes every image that nobody uses, or only those without a name.
     pub(crate) fn prune(&self, only_unnamed: bool) -> Result<Pruned> {
         let failed = |e| failed("the image store cannot be pruned", e);
+        let alone = self.look_alone().map_err(failed)?;
         let before = self.bytes().map_err(failed)?;
-        let mut pruned = Pruned::default();
-        for image in self
-            .list()?
-            .iter()
-            .filter(|image| !only_unnamed || image.names.is_empty())
-        {
-            if self.take_image(&image.digest).map_err(failed)? {
-                self.forget_names(image)?;
+        let (mut pruned, mut gone) = (Pruned::default(), Vec::new());
+        for image in self.read_images(&alone).map_err(failed)? {
+            if only_unnamed && !image.names.is_empty() {
+                continue;
+            }
+            if let Some(taken) = self.take_image(&image.digest, &alone).map_err(failed)? {
+                self.forget_names(&image)?;
                 pruned.images += 1;
+                gone.push(taken);
             }
         }
         self.drop_loose_blobs().map_err(failed)?;
         pruned.bytes = before.saturating_sub(self.bytes().map_err(failed)?);
+        drop(alone);
+        gone.iter().for_each(|gone| delete(gone));
         Ok(pruned)
     }
 
@@ -62,12 +69,17 @@ impl Store {
     /// What somebody uses stays, so that the store may be larger than it should be while much of it is in use.
     pub(super) fn evict(&self) {
         let Some(max) = self.inner.max_bytes else { return };
-        if let Err(e) = self.evict_to(max) {
+        let mut gone = Vec::new();
+        let evicted = self
+            .look_alone()
+            .and_then(|alone| self.evict_to(max, &alone, &mut gone));
+        if let Err(e) = evicted {
             tracing::warn!(error = %e, "the image store could not be made smaller");
         }
+        gone.iter().for_each(|gone| delete(gone));
     }
 
-    fn evict_to(&self, max: u64) -> io::Result<()> {
+    fn evict_to(&self, max: u64, alone: &Alone, gone: &mut Vec<PathBuf>) -> io::Result<()> {
         let mut bytes = self.bytes()?;
         let mut blobs = Vec::new();
         for hex in names_in(&self.inner.dir.join("blobs"))? {
@@ -83,11 +95,12 @@ impl Store {
                 bytes = bytes.saturating_sub(size);
             }
         }
-        for image in self.list().map_err(io::Error::other)? {
+        for image in self.read_images(alone)? {
             if bytes <= max {
                 return Ok(());
             }
-            if self.take_image(&image.digest)? {
+            if let Some(taken) = self.take_image(&image.digest, alone)? {
+                gone.push(taken);
                 tracing::info!(image = %image.digest, "an image leaves the store for want of room");
                 self.forget_names(&image).map_err(io::Error::other)?;
                 bytes = bytes.saturating_sub(image.bytes);
@@ -114,16 +127,16 @@ impl Store {
         Ok(total)
     }
 
-    /// Removes an image unless somebody uses it; whether it did.
-    fn take_image(&self, digest: &Digest) -> io::Result<bool> {
+    /// Takes an image out of the store unless somebody uses it, and says where what is to be deleted is: that takes long,
+    /// and nobody has to wait for it.
+    fn take_image(&self, digest: &Digest, _alone: &Alone) -> io::Result<Option<PathBuf>> {
         let dir = self.path("images", &digest.hex());
-        let Some(_alone) = open_locked(&dir.join("image.json"), &reading(), Lock::AloneNow)? else {
-            return Ok(false);
+        let Some(_unused) = open_locked(&dir.join("image.json"), &reading(), Lock::AloneNow)? else {
+            return Ok(None);
         };
         let gone = self.scratch("gone");
         fs::rename(&dir, &gone)?;
-        delete(&gone);
-        Ok(true)
+        Ok(Some(gone))
     }
 
     fn forget_names(&self, image: &Image) -> Result<()> {
@@ -178,6 +191,7 @@ impl Store {
                 take_file(&path)?;
             }
         }
+        let _alone = self.look_alone()?;
         for hex in names_in(&self.inner.dir.join("images"))? {
             let dir = self.path("images", &hex);
             let Some(file) = open_locked(&dir.join("image.json"), &reading(), Lock::AloneNow)? else {

@@ -28,7 +28,17 @@ pub(super) struct Record {
     pub(super) boot: String,
 }
 
+/// Held by whoever tries the locks of images to learn which are in use, so that nobody else's try looks like a use.
+pub(super) struct Alone(#[expect(dead_code, reason = "it is locked for as long as it is open")] File);
+
 impl Store {
+    /// Waits until nobody else, in any process, looks which images are in use.
+    pub(super) fn look_alone(&self) -> io::Result<Alone> {
+        let dir = self.inner.dir.join("images");
+        let lock = open_locked(&dir, &reading(), Lock::Alone)?;
+        lock.map(Alone).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     /// An image that is unpacked already, with a lease; this notes that it is used.
     pub(crate) fn image(&self, digest: &Digest) -> Result<Option<Leased>> {
         self.lease(digest)
@@ -63,11 +73,12 @@ impl Store {
 
     /// What is in the store, least recently used first.
     pub(crate) fn list(&self) -> Result<Vec<Image>> {
-        self.read_images()
+        self.look_alone()
+            .and_then(|alone| self.read_images(&alone))
             .map_err(|e| failed("the images cannot be listed", e))
     }
 
-    fn read_images(&self) -> io::Result<Vec<Image>> {
+    pub(super) fn read_images(&self, _alone: &Alone) -> io::Result<Vec<Image>> {
         let names = self.all_names()?;
         let mut found = Vec::new();
         for hex in names_in(&self.inner.dir.join("images"))? {
@@ -75,7 +86,7 @@ impl Store {
                 continue;
             };
             let path = self.path("images", &hex).join("image.json");
-            // Asking for the lock says whether somebody has it; it is let go at once.
+            // Trying the lock says whether somebody has it; it is let go at once.
             let unused = open_locked(&path, &reading(), Lock::AloneNow)?;
             let in_use = unused.is_none();
             drop(unused);

@@ -3,11 +3,13 @@
 //! ```text
 //! blobs/<hex>              what was brought in, whole and verified
 //! partial/<hex>            what is being brought in; continued by the next to want it
+//! images/                  locked by whoever looks which images are in use, which is by trying their locks
 //! images/<hex>/image.json  what is known of an image; a lease is a shared lock on this file
 //! images/<hex>/tree/       its root directory
 //! names/<hex>              which image a name leads to; <hex> is the digest of the name
 //! work/<hex>/              an image that is being unpacked, locked by whoever does
 //! work/gone-*              what is being deleted
+//! work/name-*, import-*    files on their way to their names, or to none
 //! ```
 //!
 //! **Invariant:** whatever stands under its final name is whole, since it got there by a rename; and who holds a lock
@@ -19,6 +21,7 @@ mod evict;
 mod files;
 mod image;
 mod names;
+mod scratch;
 #[cfg(test)]
 mod tests;
 
