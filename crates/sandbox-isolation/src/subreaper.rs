@@ -4,6 +4,7 @@
 //! Killing is done from PID 1, which no process of the sandbox can stop: it looks for the supervisor's descendants.
 //! A process can leave its parent, its group and its session, but not its subreaper.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -149,9 +150,9 @@ const ROUNDS: usize = 20;
 /// `world` says whether every process this process may signal belongs to the sandbox, so that all of them may be
 /// stopped for a moment if the descendants fork faster than they are found.
 pub(crate) fn kill_below(supervisor: Pid, world: bool) -> io::Result<()> {
+    let mut hunt = Hunt::below(supervisor);
     for _ in 0..ROUNDS {
-        // One empty look may have missed a child of a process that has just ended; two in a row do not.
-        if kill_round(supervisor)? == 0 && kill_round(supervisor)? == 0 {
+        if hunt.is_over()? {
             return Ok(());
         }
         std::thread::yield_now();
@@ -159,7 +160,7 @@ pub(crate) fn kill_below(supervisor: Pid, world: bool) -> io::Result<()> {
     if world {
         sys::kill_everything_else(Signal::STOP)?;
     }
-    let killed = kill_until_none(supervisor);
+    let killed = hunt.go_on_to_the_end();
     if world {
         // Processes the user had stopped run again too: better than a scope that cannot be killed.
         sys::kill_everything_else(Signal::CONT)?;
@@ -167,36 +168,68 @@ pub(crate) fn kill_below(supervisor: Pid, world: bool) -> io::Result<()> {
     killed
 }
 
-fn kill_until_none(supervisor: Pid) -> io::Result<()> {
-    const LIMIT: Duration = Duration::from_secs(5);
-    let deadline = Instant::now() + LIMIT;
-    while kill_round(supervisor)? > 0 {
-        if Instant::now() > deadline {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(())
+/// Looks for the descendants of a process, again and again, and kills those that are found.
+///
+/// A look is no single moment. A process that is listed may have started another and ended before it is looked at, and
+/// what it has started is not listed. So nothing alive proves nothing, unless all that was listed and is dead had been
+/// seen dead before: what was alive when this list was made was then looked at alive.
+struct Hunt {
+    supervisor: Pid,
+    /// Who was listed and dead the last time.
+    dead: Option<HashSet<Pid>>,
 }
 
-/// Kills the descendants there are, and returns how many were found alive.
-fn kill_round(supervisor: Pid) -> io::Result<usize> {
-    let processes = living_processes()?;
-    let mut below = vec![supervisor];
-    let mut next = 0;
-    while let Some(&parent) = below.get(next) {
-        below.extend(
-            processes
-                .iter()
-                .filter(|process| process.parent == parent)
-                .map(|process| process.pid),
-        );
-        next += 1;
+impl Hunt {
+    fn below(supervisor: Pid) -> Self {
+        Self {
+            supervisor,
+            dead: None,
+        }
     }
-    for pid in below.iter().skip(1) {
-        let _ = rustix::process::kill_process(*pid, Signal::KILL);
+
+    fn go_on_to_the_end(&mut self) -> io::Result<()> {
+        const LIMIT: Duration = Duration::from_secs(5);
+        let deadline = Instant::now() + LIMIT;
+        while !self.is_over()? {
+            if Instant::now() > deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
-    Ok(below.len() - 1)
+
+    /// Kills the descendants that there are; whether it is certain that there were none.
+    fn is_over(&mut self) -> io::Result<bool> {
+        let Look { living, dead } = Look::now()?;
+        let mut below = vec![self.supervisor];
+        let mut next = 0;
+        while let Some(&parent) = below.get(next) {
+            below.extend(
+                living
+                    .iter()
+                    .filter(|process| process.parent == parent)
+                    .map(|process| process.pid),
+            );
+            next += 1;
+        }
+        for pid in below.iter().skip(1) {
+            let _ = rustix::process::kill_process(*pid, Signal::KILL);
+        }
+        let seen_dead = self.dead.replace(dead);
+        let known = self
+            .dead
+            .as_ref()
+            .zip(seen_dead)
+            .is_some_and(|(now, before)| now.is_subset(&before));
+        Ok(below.len() == 1 && known)
+    }
+}
+
+/// All processes that were listed, as they were when they were looked at.
+struct Look {
+    living: Vec<Living>,
+    dead: HashSet<Pid>,
 }
 
 struct Living {
@@ -204,26 +237,29 @@ struct Living {
     parent: Pid,
 }
 
-fn living_processes() -> io::Result<Vec<Living>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name
-            .to_str()
-            .and_then(|name| name.parse().ok())
-            .and_then(pid_from)
-        else {
-            continue;
+impl Look {
+    fn now() -> io::Result<Self> {
+        let mut look = Self {
+            living: Vec::new(),
+            dead: HashSet::new(),
         };
-        // A process may have ended since it was listed.
-        let Ok(stat) = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())) else {
-            continue;
-        };
-        if let Some(parent) = parent_if_alive(&stat) {
-            found.push(Living { pid, parent });
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name
+                .to_str()
+                .and_then(|name| name.parse().ok())
+                .and_then(pid_from)
+            else {
+                continue;
+            };
+            let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+            match stat.ok().as_deref().and_then(parent_if_alive) {
+                Some(parent) => look.living.push(Living { pid, parent }),
+                None => drop(look.dead.insert(pid)),
+            }
         }
+        Ok(look)
     }
-    Ok(found)
 }
 
 /// Reads the parent out of a `stat` file, unless the process is a zombie.

@@ -44,7 +44,7 @@ pub(crate) struct Serve {
     /// When to ask registries for images: when one is missing, always whether it has changed, or never
     #[arg(long, value_name = "missing|always|never", default_value_t)]
     pub(crate) pull: PullPolicy,
-    /// Ask this registry for Docker Hub's images before Docker Hub itself, such as https://mirror.example.com
+    /// Ask this registry for Docker Hub's images before Docker Hub itself
     #[arg(long, value_name = "URL")]
     pub(crate) registry_mirror: Option<String>,
     /// Speak to this registry without TLS, as to those of this machine

@@ -341,13 +341,15 @@ fn kills_a_fork_bomb(host: &Ground) {
     let running = Running::new(host);
     let answer = running.ask(
         Kind::ShellKilled,
-        "bomb() { bomb | bomb & }; bomb 2>/dev/null; echo ready; sleep 1000",
+        // Whoever says that it goes off may itself start nothing any more by then.
+        "bomb() { bomb | bomb & }; bomb 2>/dev/null & \
+        until set -- /proc/[0-9]*; [ $# -gt 20 ]; do :; done; echo ready; exec sleep 1000",
     );
     assert_eq!(answer.status, 1000 + Signal::KILL.as_raw(), "{}", answer.output);
     // Processes that replace themselves as fast as they can.
     let answer = running.ask(
         Kind::ShellKilled,
-        "next() { (next &) ; }; next 2>/dev/null & echo ready; sleep 1000",
+        "next() { (next &) ; }; next 2>/dev/null & echo ready; exec sleep 1000",
     );
     assert_eq!(answer.status, 1000 + Signal::KILL.as_raw(), "{}", answer.output);
     assert_eq!(running.shell("echo alive"), "alive\n");
