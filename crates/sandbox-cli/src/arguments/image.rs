@@ -10,10 +10,10 @@ pub(crate) enum Image {
     /// SIZE counts the files of an image, and what else is kept of it and of no other.
     #[command(visible_alias = "list")]
     Ls(ListImages),
-    /// Take an image from a directory in the OCI image layout
+    /// Take an image from an OCI image layout or an archive of it, or from an archive of Docker's
     ///
-    /// Such a directory is made by `skopeo copy ... oci:DIRECTORY` or `podman save --format oci-dir`, among others. Of
-    /// an image for several platforms, that for this one is taken.
+    /// Those are made by `skopeo copy ... oci:DIRECTORY`, `podman save --format oci-archive` and `docker save`, among
+    /// others. Of an image for several platforms, that for this one is taken.
     Import(ImportImage),
     /// Forget names of images, and the images that have no other name and that no session uses
     Rm(RemoveImages),
@@ -40,8 +40,8 @@ pub(crate) struct ListImages {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportImage {
-    /// The directory
-    #[arg(value_name = "DIRECTORY")]
+    /// The layout's directory, or the archive
+    #[arg(value_name = "PATH")]
     pub(crate) layout: PathBuf,
     /// The image's name from then on, such as python:3.11
     #[arg(value_name = "NAME")]

@@ -57,7 +57,7 @@ fn are_refused_by_name() {
     for (arguments, code, says) in [
         (
             &["image", "import", "/nonexistent", "a:1"][..],
-            65,
+            66,
             "/nonexistent",
         ),
         (&["image", "import", "/tmp", "A:1"], 2, "A:1"),
